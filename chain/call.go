@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// maxInput bounds what is read from stdin: 65,535 port mappings with their prevResult fit several times.
+const maxInput = 32 << 20
+
+// call is one invocation: the verb, its arguments as the runtime gave them, and where the answer goes.
+type call struct {
+	command string
+	args    skel.CmdArgs
+	head    header
+	trace   string // TRACEPARENT, for the log
+	logging string // CNI_CHAIN_LOG
+	log     io.Writer
+	deliver func(types.Result) error
+	stdout  io.Writer
+}
+
+// header is what the frame itself reads of a configuration, whatever the link.
+type header struct {
+	CNIVersion string          `json:"cniVersion"`
+	Name       string          `json:"name"`
+	Type       string          `json:"type"`
+	PrevResult json.RawMessage `json:"prevResult"`
+	Log        LogConfig       `json:"log"`
+	// Valid is absent, null or a list: only an absent one means that there is nothing to do (spec, section GC).
+	Valid json.RawMessage `json:"cni.dev/valid-attachments"`
+	// Attachments is the name that libcni used first (containernetworking/cni#1101).
+	Attachments json.RawMessage `json:"cni.dev/attachments"`
+}
+
+// version is the cniVersion to answer in.
+func (c *call) version() string {
+	if c == nil || c.head.CNIVersion == "" {
+		return latestVersion
+	}
+	return c.head.CNIVersion
+}
+
+// readCall takes the call from environment and stdin. The call is never nil: an error is answered in its version.
+func readCall(cmd string, proc Process) (*call, error) {
+	c := &call{
+		command: cmd,
+		args: skel.CmdArgs{
+			ContainerID:   proc.Env("CNI_CONTAINERID"),
+			Netns:         proc.Env("CNI_NETNS"),
+			IfName:        proc.Env("CNI_IFNAME"),
+			Args:          proc.Env("CNI_ARGS"),
+			Path:          proc.Env("CNI_PATH"),
+			NetnsOverride: proc.Env("CNI_NETNS_OVERRIDE"),
+		},
+		trace:   proc.Env("TRACEPARENT"),
+		logging: proc.Env("CNI_CHAIN_LOG"),
+		log:     proc.Stderr,
+		stdout:  proc.Stdout,
+	}
+	if !known(cmd) {
+		return c, Errorf(CodeEnvironment, "CNI_COMMAND is %q; it is one of %s", cmd, strings.Join(commands, ", "))
+	}
+	var err error
+	c.args.StdinData, err = io.ReadAll(io.LimitReader(proc.Stdin, maxInput+1))
+	if err != nil {
+		return c, Errorf(CodeIO, "read the configuration from stdin: %w", err)
+	}
+	return c, nil
+}
+
+var commands = []string{"ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"}
+
+func known(cmd string) bool {
+	for _, c := range commands {
+		if c == cmd {
+			return true
+		}
+	}
+	return false
+}
+
+// readHeader decodes what the frame needs of the configuration.
+func (c *call) readHeader() error {
+	data := c.args.StdinData
+	switch {
+	case len(strings.TrimSpace(string(data[:min(len(data), 64)]))) == 0:
+		return Errorf(CodeDecoding, "the configuration on stdin is empty; a runtime writes the plugin's object of the conflist there")
+	case len(data) > maxInput:
+		return Errorf(CodeDecoding, "the configuration on stdin is larger than %d MiB", maxInput>>20)
+	}
+	if err := json.Unmarshal(data, &c.head); err != nil {
+		return decodingError(data, err)
+	}
+	return nil
+}
+
+// checkEnvironment holds the variables to what the verb needs (spec, section 2) and names all that is wrong at once.
+func (c *call) checkEnvironment() error {
+	if c.command == "GC" || c.command == "STATUS" {
+		return nil
+	}
+	var missing []string
+	for _, v := range []struct{ name, value string }{
+		{"CNI_CONTAINERID", c.args.ContainerID}, {"CNI_IFNAME", c.args.IfName}, {"CNI_NETNS", c.args.Netns},
+	} {
+		if v.value == "" && (v.name != "CNI_NETNS" || c.command != "DEL") {
+			missing = append(missing, v.name)
+		}
+	}
+	if len(missing) > 0 {
+		return Errorf(CodeEnvironment, "%s needs %s in the environment", c.command, strings.Join(missing, ", "))
+	}
+	var errs []error
+	if err := utils.ValidateContainerID(c.args.ContainerID); err != nil {
+		errs = append(errs, Errorf(CodeEnvironment, "CNI_CONTAINERID %q: letters, digits, '_', '.' and '-' only, "+
+			"the first a letter or digit", c.args.ContainerID))
+	}
+	if err := utils.ValidateInterfaceName(c.args.IfName); err != nil {
+		errs = append(errs, Errorf(CodeEnvironment, "CNI_IFNAME %q is no interface name: %s", c.args.IfName, err.Msg))
+	}
+	return errors.Join(errs...)
+}
+
+// checkNetwork holds the configuration's name to the specification: it becomes part of paths, tags and rules.
+func (c *call) checkNetwork() error {
+	if c.head.Name == "" {
+		return Invalid("name", c.head.Name, "the network needs a name")
+	}
+	if err := utils.ValidateNetworkName(c.head.Name); err != nil {
+		return Invalid("name", c.head.Name, "letters, digits, '_', '.' and '-' only, the first a letter or digit")
+	}
+	return nil
+}
+
+// valid is the list of attachments that GC keeps; ok is false when the runtime gave none, not even null.
+func (c *call) valid() (list []types.GCAttachment, ok bool, err error) {
+	raw, key := c.head.Valid, "cni.dev/valid-attachments"
+	if raw == nil {
+		raw, key = c.head.Attachments, "cni.dev/attachments"
+	}
+	if raw == nil {
+		return nil, false, nil
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, false, Errorf(CodeDecoding, "%s: %w", key, err)
+	}
+	for i, a := range list {
+		if a.ContainerID == "" || a.IfName == "" {
+			return nil, false, Invalid(fmt.Sprintf("%s[%d]", key, i), a, "both containerID and ifname are needed, nothing is removed")
+		}
+	}
+	return list, true, nil
+}

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// plain is the type that a value decodes into field by field, or nil where the type decodes itself or takes anything.
+func plain(t reflect.Type) reflect.Type {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(unmarshaler) {
+		return nil
+	}
+	return t
+}
+
+// fieldType is the type that the key's value decodes into, and whether the key is known at all. What the runtime
+// injects at the top is not the user's to misspell: nothing there is unknown.
+func fieldType(t reflect.Type, key string, top bool) (reflect.Type, bool) {
+	switch {
+	case t == nil:
+		return nil, true
+	case top && (strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") || strings.EqualFold(key, "prevResult")):
+		return nil, true
+	case top && strings.EqualFold(key, "log"):
+		return reflect.TypeFor[LogConfig](), true
+	case t.Kind() == reflect.Map:
+		return t.Elem(), true
+	case t.Kind() != reflect.Struct:
+		return nil, true
+	}
+	for name, field := range fields(t) {
+		if strings.EqualFold(name, key) {
+			return field.Type, true
+		}
+	}
+	return nil, false
+}
+
+// fields yields the fields of a struct by the names they have in JSON, those of embedded structs included.
+func fields(t reflect.Type) func(func(string, reflect.StructField) bool) {
+	return func(yield func(string, reflect.StructField) bool) {
+		for _, f := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !f.IsExported() || name == "-" || f.Anonymous && name == "" {
+				continue
+			}
+			if name == "" {
+				name = f.Name
+			}
+			if !yield(name, f) {
+				return
+			}
+		}
+	}
+}
+
+// keysOf lists what may stand in an object of the type.
+func keysOf(t reflect.Type, allowed []string) []string {
+	keys := append([]string(nil), allowed...)
+	if t != nil && t.Kind() == reflect.Struct {
+		for name := range fields(t) {
+			if !containsFold(keys, name) {
+				keys = append(keys, name)
+			}
+		}
+	}
+	return keys
+}
+
+// nearest is the known key that the misspelt one most likely means, or "".
+func nearest(key string, known []string) string {
+	best, distance := "", 1+max(1, len(key)/3)
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(key), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the single-character changes between two words (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// LogConfig is the key "log", which every link accepts.
+type LogConfig struct {
+	// Level is debug, info, warn (default) or error. At debug every step is a line with its duration.
+	Level string `json:"level,omitempty"`
+	// File is an absolute path to append to, instead of stderr.
+	File string `json:"file,omitempty"`
+}
+
+// newLogger is the call's logger. CNI_CHAIN_LOG (a level, or "json" for JSON lines at debug) wins over the
+// configuration's level, so that a chain can be watched without editing its conflist.
+func newLogger(c *call, plugin string) (*slog.Logger, *os.File, error) {
+	level, err := logLevel(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, file, err := logOutput(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(out, options)
+	if c.logging == "json" {
+		handler = slog.NewJSONHandler(out, options)
+	}
+	fields := []slog.Attr{slog.String("plugin", plugin), slog.String("command", c.command), slog.String("network", c.head.Name)}
+	for _, f := range []struct{ key, value string }{
+		{"container", c.args.ContainerID}, {"ifname", c.args.IfName}, {"traceparent", c.trace},
+	} {
+		if f.value != "" {
+			fields = append(fields, slog.String(f.key, f.value))
+		}
+	}
+	return slog.New(handler.WithAttrs(fields)), file, nil
+}
+
+func logLevel(c *call) (slog.Level, error) {
+	level := slog.LevelWarn
+	if text := c.head.Log.Level; text != "" {
+		if err := level.UnmarshalText([]byte(text)); err != nil && c.strict() {
+			return level, Invalid("log.level", text, "one of debug, info, warn, error")
+		}
+	}
+	if c.logging == "json" {
+		return slog.LevelDebug, nil
+	}
+	if c.logging != "" {
+		_ = level.UnmarshalText([]byte(c.logging)) // a level that is none leaves the configuration's
+	}
+	return level, nil
+}
+
+// logOutput opens the log file. A log that cannot be written must not keep a DEL from cleaning up.
+func logOutput(c *call) (io.Writer, *os.File, error) {
+	path := c.head.Log.File
+	if path == "" {
+		return c.log, nil, nil
+	}
+	var err error
+	var file *os.File
+	if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
+		err = Invalid("log.file", path, "an absolute path")
+	} else if file, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o600); err != nil {
+		err = Errorf(CodeIO, "open the log: log.file: %w", err)
+	}
+	switch {
+	case err == nil:
+		return file, file, nil
+	case c.strict():
+		return nil, nil, err
+	}
+	slog.New(slog.NewTextHandler(c.log, nil)).LogAttrs(context.Background(), slog.LevelWarn, "logging to stderr", slog.Any("err", err))
+	return c.log, nil, nil
+}
+
+// strict says whether the verb refuses a configuration that is not right.
+func (c *call) strict() bool { return c.command != "DEL" && c.command != "GC" }

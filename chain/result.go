@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"encoding/json"
+	"io"
+	"slices"
+
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+// readPrev parses prevResult in the configuration's version. On DEL and GC one that cannot be read is none: libcni's
+// cache may be of another time (containernetworking/cni#1055).
+func (r *Request[C]) readPrev(cniVersion string, raw json.RawMessage, strict bool) error {
+	r.Result = &current.Result{CNIVersion: current.ImplementedSpecVersion}
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	prev, err := parsePrev(cniVersion, raw)
+	if err != nil && strict {
+		return err
+	}
+	if err != nil {
+		r.Log.Warn("going on without prevResult", "err", err)
+		return nil
+	}
+	r.Prev = prev
+	r.Result, err = parsePrev(cniVersion, raw) // a deep copy, from the same source
+	return err
+}
+
+func parsePrev(cniVersion string, raw json.RawMessage) (*current.Result, error) {
+	var own struct {
+		CNIVersion string `json:"cniVersion"`
+	}
+	if err := json.Unmarshal(raw, &own); err != nil {
+		return nil, Errorf(CodeDecoding, "prevResult: %w", err)
+	}
+	if own.CNIVersion != "" && !slices.Contains(versions, own.CNIVersion) {
+		return nil, Errorf(CodeVersion, "prevResult is of cniVersion %q, which is not supported", own.CNIVersion)
+	}
+	// The type of the result goes by the configuration; the document may say another, or nothing before 1.0.0.
+	stamped, err := stamp(raw, cniVersion)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := version.NewResult(cniVersion, stamped)
+	if err != nil {
+		return nil, Errorf(CodeDecoding, "prevResult: %w", err)
+	}
+	result, err := current.NewResultFromResult(parsed)
+	if err != nil {
+		return nil, Errorf(CodeDecoding, "prevResult: %w", err)
+	}
+	return result, checkResult(result)
+}
+
+// stamp writes the version into a result.
+func stamp(raw json.RawMessage, cniVersion string) ([]byte, error) {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, Errorf(CodeDecoding, "prevResult: %w", err)
+	}
+	doc["cniVersion"], _ = json.Marshal(cniVersion) // a string always can
+	return json.Marshal(doc)
+}
+
+// checkResult refuses what would make every link check for nil.
+func checkResult(r *current.Result) error {
+	if slices.Contains(r.Interfaces, nil) || slices.Contains(r.IPs, nil) || slices.Contains(r.Routes, nil) {
+		return Errorf(CodeDecoding, "prevResult: a null in interfaces, ips or routes")
+	}
+	return checkIndexes(r)
+}
+
+// checkIndexes holds ips[].interface to the interfaces there are.
+func checkIndexes(r *current.Result) error {
+	for i, ip := range r.IPs {
+		if ip.Interface != nil && (*ip.Interface < 0 || *ip.Interface >= len(r.Interfaces)) {
+			return Errorf(CodeConfig, "the result's ips[%d].interface is %d, but interfaces has %d", i, *ip.Interface, len(r.Interfaces))
+		}
+	}
+	return nil
+}
+
+// writeResult prints a result. Fields of prevResult that the library's types do not have stay where they were.
+func writeResult(w io.Writer, result types.Result, prev json.RawMessage) error {
+	data, err := json.Marshal(result)
+	if err != nil {
+		return Errorf(CodeInternal, "encode the result: %w", err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return Errorf(CodeInternal, "encode the result: %w", err)
+	}
+	var before map[string]any
+	if json.Unmarshal(prev, &before) == nil {
+		carry(doc, before, "")
+	}
+	return writeJSON(w, doc)
+}
+
+// resultFields are the known ones per object of a result, in any version of the specification: what a link has removed stays removed, and
+// what a conversion to an older version drops stays dropped.
+var resultFields = map[string][]string{
+	"":           {"cniVersion", "interfaces", "ips", "routes", "dns", "ip4", "ip6"},
+	"interfaces": {"name", "mac", "mtu", "sandbox", "socketPath", "pciID"},
+	"ips":        {"version", "address", "gateway", "interface"},
+	"routes":     {"dst", "gw", "mtu", "advmss", "priority", "table", "scope"},
+	"dns":        {"nameservers", "domain", "search", "options"},
+}
+
+// identity says which fields tell that two entries of a list are the same object.
+var identity = map[string][]string{
+	"interfaces": {"name", "sandbox"},
+	"ips":        {"address"},
+	"routes":     {"dst", "gw", "table"},
+}
+
+// carry copies the unknown fields of before into doc, object by object.
+func carry(doc, before map[string]any, kind string) {
+	for key, old := range before {
+		if !slices.Contains(resultFields[kind], key) {
+			if _, taken := doc[key]; !taken {
+				doc[key] = old
+			}
+			continue
+		}
+		switch now := doc[key].(type) {
+		case map[string]any:
+			if old, ok := old.(map[string]any); ok {
+				carry(now, old, key)
+			}
+		case []any:
+			if old, ok := old.([]any); ok {
+				carryList(now, old, key)
+			}
+		}
+	}
+}
+
+func carryList(now, before []any, kind string) {
+	for _, n := range now {
+		n, ok := n.(map[string]any)
+		if !ok {
+			continue
+		}
+		for _, b := range before {
+			if b, ok := b.(map[string]any); ok && sameObject(n, b, kind) {
+				carry(n, b, kind)
+				break
+			}
+		}
+	}
+}
+
+func sameObject(a, b map[string]any, kind string) bool {
+	for _, key := range identity[kind] {
+		if a[key] != b[key] {
+			return false
+		}
+	}
+	return len(identity[kind]) > 0
+}
