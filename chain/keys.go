@@ -78,7 +78,11 @@ func keysOf(t reflect.Type, allowed []string) []string {
 
 // nearest is the known key that the misspelt one most likely means, or "".
 func nearest(key string, known []string) string {
-	best, distance := "", 1+max(1, len(key)/3)
+	limit := max(2, len(key)/3) // two: a swap of neighbours is two changes
+	if len(key) < 4 {
+		limit = 1
+	}
+	best, distance := "", limit+1
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(key), strings.ToLower(k)); d < distance {
 			best, distance = k, d
