@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The cni-chain authors
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+DESTDIR ?=
+BINDIR  ?= /opt/cni/bin
+GO      ?= go
+
+# Every directory under plugins/ with a main.go is a plugin, every one under chain/cmd/ a tool: nothing is listed.
+PLUGINS := $(patsubst %/main.go,%,$(wildcard plugins/*/main.go))
+TOOLS   := $(patsubst %/main.go,%,$(wildcard chain/cmd/*/main.go))
+
+# Static (starts 0.8 ms sooner than with cgo), stripped, without paths of the machine that built it.
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
+
+# What the tests run beside Go: command:the Debian package that brings it.
+NEEDS   := ip:iproute2 iptables:iptables nft:nftables conntrack:conntrack strace:strace busybox:busybox-static \
+           ctr:containerd runc:runc
+MISSING  = $(foreach n,$(NEEDS),$(if $(shell command -v $(firstword $(subst :, ,$n))),,$(lastword $(subst :, ,$n))))
+# Where they are for whoever has only /usr/bin in PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# Tests that need namespaces fail where there are none; `make test TESTNET=` skips them instead.
+TESTNET ?= require
+# Further arguments of `go test`, and the packages: make test RUN='-run TestConflists' PKGS=./e2e/...
+RUN     ?=
+PKGS    ?= ./...
+
+##@ Building
+
+build: ## the plugins and the tool, into bin/
+	@mkdir -p bin
+	@$(if $(PLUGINS)$(TOOLS),$(GOBUILD) -o bin/ $(addprefix ./,$(PLUGINS) $(TOOLS)),echo "nothing to build yet")
+
+upstream: bin/upstream/.version ## the reference plugins and cnitool at the pinned version, into bin/upstream/
+
+# The versions are those of e2e/upstream/go.mod; nothing is built again while they stay.
+bin/upstream/.version: e2e/upstream/go.mod e2e/upstream/go.sum
+	@mkdir -p $(@D)
+	@echo "building the reference plugins, once"
+	@cd $(<D) && $(GOBUILD) -o ../../$(@D)/ tool
+	@sed -n 's/^[[:space:]]*\(github.com\/containernetworking\/[a-z]* v[^ ]*\).*/\1/p' $< > $@
+
+install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR)
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 0755 $(addprefix bin/,$(notdir $(PLUGINS) $(TOOLS))) $(DESTDIR)$(BINDIR)/
+
+##@ Trying and testing
+
+demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
+	@bin/cnichain demo
+
+test: deps build upstream bin/tools/testsum ## everything: units, kernel and end-to-end tests, in namespaces of their own
+	@echo "testing $(PKGS) and the modules beside (about four minutes on two cores)"
+	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
+	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
+
+bench: build upstream ## the chain beside upstream's plugins
+	@TESTNET=$(TESTNET) $(GO) test -run '^$$' -bench . $(RUN) ./e2e/...
+
+# Only what is missing is installed, and nothing removed for it (another vendor's containerd, say).
+APT := apt-get install -y --no-install-recommends --no-remove
+deps: ## what the tests need of the system, installed with apt-get
+	@mkdir -p bin
+	@missing="$(strip $(MISSING))"; [ -n "$$missing" ] || exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+	   echo "The tests need what Debian's packages of these names have, in PATH: $$missing" >&2; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	   echo "The tests need $$missing. Type this once, then make test again:" >&2; \
+	   echo "    sudo sh -c 'apt-get update && $(APT) $$missing'" >&2; exit 1; fi; \
+	echo "installing what the tests need: $$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get update && $(APT) $$missing; } </dev/null >bin/deps.log 2>&1 || { cat bin/deps.log >&2; exit 1; }
+
+##@ Keeping the code
+
+lint: bin/tools/staticcheck ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	[ -z "$$unformatted" ] || { echo "gofmt would change these (make fmt):"; echo "$$unformatted"; exit 1; } >&2
+	@$(GO) vet ./...
+	@bin/tools/staticcheck ./...
+	@cd tools && $(GO) vet ./testsum && ../bin/tools/staticcheck ./testsum
+
+fmt: ## gofmt
+	@gofmt -w $$(git ls-files '*.go')
+
+# Tools of the build have a module of their own, so that those who import chain do not inherit them.
+bin/tools/testsum: $(wildcard tools/testsum/*.go)
+	@mkdir -p $(@D)
+	@cd tools && $(GO) build -o ../$@ ./testsum
+
+bin/tools/staticcheck: tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	@cd tools && $(GO) build -o ../$@ honnef.co/go/tools/cmd/staticcheck
+
+clean: ## what was built
+	rm -rf bin
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build upstream install demo test bench deps lint fmt clean help
