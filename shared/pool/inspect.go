@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/owner"
+)
+
+// Check verifies that the owner holds an address, that all it holds is still its own, and that those of the given
+// addresses that lie in the pool's ranges are among them.
+func (p *Pool) Check(ctx context.Context, o owner.Owner, r Request, addresses []netip.Addr) error {
+	sets, err := p.conf.sets(r.Ranges)
+	if err != nil {
+		return err
+	}
+	var held record
+	found := false
+	err = p.locked(ctx, false, func(d *dir) (err error) {
+		for _, name := range []string{recordName(o), recordName(nameless(o))} {
+			if held, found, err = d.readRecord(name); found || err != nil {
+				break
+			}
+		}
+		if err != nil || !found {
+			return err
+		}
+		missing, err := d.missing(held)
+		if err == nil && len(missing) > 0 {
+			err = fmt.Errorf("%v of %s is not leased to it any more", missing, o)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !found || len(held.addresses) == 0 {
+		return fmt.Errorf("pool %s holds no address for %s", p.Dir(), o)
+	}
+	return foreign(sets, held, addresses)
+}
+
+// foreign finds an address that lies in the ranges and is not among those held.
+func foreign(sets []set, held record, addresses []netip.Addr) error {
+	for _, a := range addresses {
+		if slices.Contains(held.addresses, a.Unmap()) {
+			continue
+		}
+		for _, s := range sets {
+			if _, ok := s.find(a.Unmap()); ok {
+				return fmt.Errorf("address %s is in the pool's ranges but not leased to %s, which holds %v", a, held.tag, held.addresses)
+			}
+		}
+	}
+	return nil
+}
+
+// Status says whether an Allocate without wishes could work now: its directory can be written and no range set is
+// exhausted (*ExhaustedError).
+func (p *Pool) Status(ctx context.Context) error {
+	sets, err := p.conf.sets(nil)
+	if err != nil {
+		return err
+	}
+	if err := p.writable(); err != nil {
+		return err
+	}
+	return p.locked(ctx, false, func(d *dir) error {
+		pos, err := d.position()
+		if err != nil {
+			return err
+		}
+		s := &search{pool: p.name, dir: d, hints: newHints(d)}
+		_, _, err = s.choose(plan{sets, make([]netip.Addr, len(sets))}, pos)
+		return err
+	})
+}
+
+// writable checks the nearest directory there is.
+func (p *Pool) writable() error {
+	for dir := p.Dir(); ; dir = filepath.Dir(dir) {
+		err := unix.Access(dir, unix.W_OK|unix.X_OK)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return fmt.Errorf("write to %s: %w", dir, err)
+		}
+	}
+}
+
+// Holding is what an owner holds.
+type Holding struct {
+	Tag       string // owner.Parse takes it apart
+	Addresses []netip.Addr
+}
+
+// List is all that the pool's owners hold, of every network that uses the pool, ordered by tag. It is for people and
+// tools, imports nothing and takes no lock; an Allocate that is under way may be in it.
+func (p *Pool) List() ([]Holding, error) {
+	d, err := openDir(p.conf.DataDir, p.name, false, p.fault)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", p.Dir(), err)
+	}
+	defer d.root.Close()
+	names, err := d.names()
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	var all []Holding
+	for _, name := range names {
+		if !strings.HasPrefix(name, ownerPrefix) {
+			continue
+		}
+		r, ok, err := d.readRecord(name)
+		if err != nil {
+			return nil, p.explain(err)
+		}
+		if ok {
+			all = append(all, Holding{r.tag, r.addresses})
+		}
+	}
+	slices.SortFunc(all, func(a, b Holding) int { return strings.Compare(a.Tag, b.Tag) })
+	return all, nil
+}

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pool
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Request is what a runtime asks for one attachment.
+type Request struct {
+	// IPs are the addresses to lease, at most one of each range set, as "10.0.0.5" or "10.0.0.5/24"; the prefix length
+	// is the subnet's in any case. Sets of which nothing is asked give their next free address.
+	IPs []string
+	// Ranges are range sets that come before the configured ones.
+	Ranges [][]Range
+}
+
+// plan is a request that has been checked against the ranges.
+type plan struct {
+	sets   []set
+	wanted []netip.Addr // per set; not valid where any will do
+}
+
+func (c *Config) plan(r Request) (plan, error) {
+	sets, err := c.sets(r.Ranges)
+	if err != nil {
+		return plan{}, err
+	}
+	if len(sets) == 0 {
+		return plan{}, invalid("ranges", "", "no range to lease from: give \"subnet\" or \"ranges\"")
+	}
+	p := plan{sets, make([]netip.Addr, len(sets))}
+	for i, text := range r.IPs {
+		path := fmt.Sprintf("ips[%d]", i)
+		a, err := parseWanted(text)
+		if err != nil {
+			return plan{}, invalid(path, text, "%v", err)
+		}
+		if reason := p.want(a); reason != "" {
+			return plan{}, invalid(path, text, "%s", reason)
+		}
+	}
+	return p, nil
+}
+
+// want notes a requested address; the same one may be asked in two ways at once. It returns why it cannot be had, or "".
+func (p *plan) want(a netip.Addr) (reason string) {
+	var ranges []string
+	for i, s := range p.sets {
+		ranges = append(ranges, s.String())
+		if _, ok := s.find(a); !ok {
+			continue
+		}
+		switch {
+		case s.reserved[a]:
+			return "the address is a gateway"
+		case p.wanted[i].IsValid() && p.wanted[i] != a:
+			return fmt.Sprintf("a second address of the range set %s, after %s", s, p.wanted[i])
+		}
+		p.wanted[i] = a
+		return ""
+	}
+	return "not in the ranges " + strings.Join(ranges, ", ")
+}
+
+func parseWanted(text string) (netip.Addr, error) {
+	address, _, hasBits := strings.Cut(text, "/")
+	if _, err := netip.ParsePrefix(text); hasBits && err != nil {
+		return netip.Addr{}, fmt.Errorf("an IP address is needed, like 10.0.0.5 or 10.0.0.5/24")
+	}
+	return parseAddr(address)
+}
+
+// Lease is what an attachment holds.
+type Lease struct {
+	// Addresses are one of each range set, in order.
+	Addresses []Address
+	// Existing says that the attachment held them before: an ADD that fails must leave them.
+	Existing bool
+}
+
+// Address is an address with the length of its subnet's prefix. Gateway is not valid where the subnet has none.
+type Address struct {
+	Prefix  netip.Prefix
+	Gateway netip.Addr
+}
+
+// lease gives the addresses their prefix and gateway; ok is false unless they are one of each set, and those wanted.
+func (p plan) lease(held []netip.Addr) (l Lease, ok bool) {
+	if len(held) != len(p.sets) {
+		return Lease{}, false
+	}
+	for i, s := range p.sets {
+		for _, a := range held {
+			if r, ok := s.find(a); ok && (!p.wanted[i].IsValid() || p.wanted[i] == a) {
+				l.Addresses = append(l.Addresses, Address{netip.PrefixFrom(a, r.bits), r.gateway})
+				break
+			}
+		}
+		if len(l.Addresses) != i+1 {
+			return Lease{}, false
+		}
+	}
+	return l, true
+}
+
+// ExhaustedError says that a range set has no address left. The search has looked at the truth, not at a hint.
+type ExhaustedError struct {
+	Pool   string // its name
+	Ranges string // the set's: "10.0.0.2-10.0.0.254", several separated by ", "
+	Leases int    // how many addresses of the set are leased
+}
+
+func (e *ExhaustedError) Error() string {
+	return fmt.Sprintf("pool %s has no address left in %s, %d are leased: "+
+		"remove attachments that are gone (GC), or give it a larger range", e.Pool, e.Ranges, e.Leases)
+}
+
+// TakenError says that a requested address is somebody else's.
+type TakenError struct {
+	Address netip.Addr
+	By      string // the owner's tag, or "" when the file in its place has none
+}
+
+func (e *TakenError) Error() string {
+	if e.By == "" {
+		return fmt.Sprintf("address %s is reserved by a file that no plugin made", e.Address)
+	}
+	return fmt.Sprintf("address %s is leased to %s", e.Address, e.By)
+}
