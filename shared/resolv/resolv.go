@@ -50,7 +50,7 @@ func Parse(data []byte) *File {
 	return &File{lines: strings.Split(string(text), "\n"), partial: !whole}
 }
 
-// Bytes is the file's content: what was parsed, byte for byte, but for what Set and Comment changed.
+// Bytes is the file's content: what was parsed, byte for byte, but for what Set changed.
 func (f *File) Bytes() []byte {
 	if len(f.lines) == 0 {
 		return nil
@@ -63,7 +63,8 @@ func (f *File) Bytes() []byte {
 }
 
 // Config reads the file as glibc does (resolv/res_init.c): a keyword starts in the first column, the last domain or
-// search line wins, options add up. Values are as they stand; Validate or Clean judges them.
+// search line wins, options add up and the last one of a name counts. Values are as they stand; Validate or Clean
+// judges them.
 func (f *File) Config() Config {
 	var c Config
 	for _, line := range f.lines {
@@ -86,7 +87,28 @@ func (f *File) Config() Config {
 			c.Other = append(c.Other, strings.TrimRight(line, blanks))
 		}
 	}
+	c.Options = effective(c.Options)
 	return c
+}
+
+// effective leaves of several options with one name ("ndots:1", "ndots:2") the last, which is the one that counts.
+func effective(options []string) []string {
+	seen := map[string]bool{}
+	var kept []string
+	for _, option := range slices.Backward(options) {
+		if name := OptionName(option); !seen[name] {
+			seen[name] = true
+			kept = append(kept, option)
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
+// OptionName is what tells one option from another: "ndots" of "ndots:5".
+func OptionName(option string) string {
+	name, _, _ := strings.Cut(option, ":")
+	return name
 }
 
 // Set makes the file say c and nothing else; comments stay where they are. Domain is written only without Search, as
@@ -108,25 +130,6 @@ func (f *File) Set(c Config) {
 	}
 	f.lines = append(f.lines, optionLines(c.Options)...)
 	f.lines = append(f.lines, c.Other...)
-}
-
-// Comments are the file's comment lines in order, without their sign and the blanks around.
-func (f *File) Comments() []string {
-	var comments []string
-	for _, line := range f.lines {
-		if isComment(line) {
-			comments = append(comments, strings.Trim(line[1:], blanks))
-		}
-	}
-	return comments
-}
-
-// Comment adds comment lines at the end of the file. A text must not hold a line break.
-func (f *File) Comment(texts ...string) {
-	f.partial = false
-	for _, text := range texts {
-		f.lines = append(f.lines, "# "+text)
-	}
 }
 
 // blanks separate words. glibc and musl know blank and tab; the others come from editors of other systems.
