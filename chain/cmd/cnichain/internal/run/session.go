@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+// Options say how to run a chain.
+type Options struct {
+	// Path are the directories with plugins.
+	Path []string
+	// CacheDir is libcni's, where an add leaves what check, del and gc need.
+	CacheDir string
+	// KeepFailed leaves what a failed add has made.
+	KeepFailed bool
+}
+
+// Attachment is what a verb about one container is given. Without Capabilities or Args, check and del take those that
+// the add was given.
+type Attachment struct {
+	Target       Target
+	ContainerID  string
+	IfName       string
+	Capabilities map[string]any
+	Args         [][2]string
+}
+
+// session is one verb on its way.
+type session struct {
+	chain    *Chain
+	options  Options
+	recorder *recorder
+	cni      *libcni.CNIConfig
+	rt       *libcni.RuntimeConf
+	record   *Record
+	start    time.Time
+}
+
+func newSession(c *Chain, o Options, verb string) *session {
+	r := &recorder{links: len(c.List.Plugins)}
+	return &session{
+		chain: c, options: o, recorder: r, start: time.Now(),
+		cni: libcni.NewCNIConfigWithCacheDir(o.Path, o.CacheDir, r),
+		record: &Record{
+			Verb: verb, Conflist: c.File, Network: c.List.Name, CNIVersion: c.List.CNIVersion,
+			Calls: []*Call{},
+		},
+	}
+}
+
+func (s *session) attach(a Attachment) {
+	s.rt = &libcni.RuntimeConf{
+		ContainerID: a.ContainerID, NetNS: a.Target.Path, IfName: a.IfName, Args: a.Args, CapabilityArgs: a.Capabilities,
+	}
+	r := s.record
+	r.ContainerID, r.IfName, r.NetNS, r.CapabilityArgs = a.ContainerID, a.IfName, a.Target.Path, a.Capabilities
+}
+
+// Add attaches the container. When a link fails after others have done their step, theirs is deleted again, as every
+// runtime does, unless the attachment was there before.
+func Add(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
+	s := newSession(c, o, "add")
+	s.attach(a)
+	existed := s.cached()
+	result, err := s.cni.AddNetworkList(ctx, c.List, s.rt)
+	r := s.finish(err)
+	if err == nil {
+		r.Result, err = json.Marshal(result)
+		if err != nil {
+			r.Errors = append(r.Errors, Failure{Link: -1, Error: Error{Msg: "encode the result: " + err.Error()}})
+		}
+		return r
+	}
+	if made := slices.ContainsFunc(r.Calls, func(c *Call) bool { return c.Error == nil }); !made || existed || o.KeepFailed {
+		return r
+	}
+	// What the add was stopped by must not stop this.
+	if err := s.cni.DelNetworkList(context.WithoutCancel(ctx), c.List, s.rt); err != nil {
+		r.Notes = append(r.Notes, "the links before could not all be deleted again: "+err.Error())
+	}
+	r.Cleanup = s.recorder.take()
+	return r
+}
+
+// Check asks every link whether what it made is still as it made it.
+func Check(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
+	s := newSession(c, o, "check")
+	s.attach(a)
+	if c.List.DisableCheck {
+		s.note("disableCheck is set in the conflist: no link was asked")
+	}
+	if !s.cached() {
+		return s.finish(fmt.Errorf("%s: no attachment is on record there, and CHECK needs its result: was it added with "+
+			"these --container-id, --ifname and --cache-dir?", s.cacheFile()))
+	}
+	s.recall()
+	return s.finish(s.cni.CheckNetworkList(ctx, c.List, s.rt))
+}
+
+// Del detaches the container, whether it is attached or not.
+func Del(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
+	s := newSession(c, o, "del")
+	s.attach(a)
+	if !s.cached() {
+		s.note("no attachment is on record in %s: the links have only the names to go by", s.cacheFile())
+	}
+	s.recall()
+	return s.finish(s.cni.DelNetworkList(ctx, c.List, s.rt))
+}
+
+// GC removes every attachment of the network that is not in keep.
+func GC(ctx context.Context, c *Chain, keep []types.GCAttachment, o Options) *Record {
+	s := newSession(c, o, "gc")
+	if c.List.DisableGC {
+		s.note("disableGC is set in the conflist: no link was asked")
+	} else if !atLeast(c.List.CNIVersion, "1.1.0") {
+		s.note("cniVersion %s has no GC: only attachments on record were deleted", c.List.CNIVersion)
+	}
+	if keep == nil {
+		keep = []types.GCAttachment{}
+	}
+	return s.finish(s.cni.GCNetworkList(ctx, c.List, &libcni.GCArgs{ValidAttachments: keep}))
+}
+
+// Status asks every link whether it speaks the chain's version, and whether an add could work now.
+func Status(ctx context.Context, c *Chain, o Options) *Record {
+	s := newSession(c, o, "status")
+	if _, err := s.cni.ValidateNetworkList(ctx, c.List); err != nil {
+		return s.finish(err)
+	}
+	if !atLeast(c.List.CNIVersion, "1.1.0") {
+		s.note("cniVersion %s has no STATUS: the links were asked for their versions only", c.List.CNIVersion)
+	}
+	return s.finish(s.cni.GetStatusNetworkList(ctx, c.List))
+}
+
+func (s *session) note(format string, args ...any) {
+	s.record.Notes = append(s.record.Notes, fmt.Sprintf(format, args...))
+}
+
+func (s *session) cacheFile() string {
+	return filepath.Join(s.options.CacheDir, "results", fmt.Sprintf("%s-%s-%s", s.chain.List.Name, s.rt.ContainerID, s.rt.IfName))
+}
+
+func (s *session) cached() bool {
+	_, err := os.Stat(s.cacheFile())
+	return err == nil
+}
+
+// recall gives check and del the arguments of the add, as a runtime does. A cache that cannot be read has none.
+func (s *session) recall() {
+	_, cached, err := s.cni.GetNetworkListCachedConfig(s.chain.List, s.rt)
+	if err != nil || cached == nil {
+		return
+	}
+	if s.rt.CapabilityArgs == nil {
+		s.rt.CapabilityArgs, s.record.CapabilityArgs = cached.CapabilityArgs, cached.CapabilityArgs
+	}
+	if s.rt.Args == nil {
+		s.rt.Args = cached.Args
+	}
+}
+
+// finish closes the account of a verb: each error with the link and the place in the conflist.
+func (s *session) finish(err error) *Record {
+	r := s.record
+	r.Calls = append(r.Calls, s.recorder.take()...)
+	r.Took = Duration(time.Since(s.start))
+	if err == nil {
+		return r
+	}
+	for _, call := range r.Calls {
+		if call.Error != nil {
+			r.Errors = append(r.Errors, s.failure(call.Link, call.Type, *call.Error))
+		}
+	}
+	if len(r.Errors) > 0 {
+		return r
+	}
+	// libcni's own: the answer of the last call, or its cache.
+	f := Failure{Link: -1, Error: Error{Msg: oneLine(err)}}
+	if n := len(r.Calls); n > 0 && (r.Verb != "add" || n < len(s.chain.List.Plugins) || !json.Valid(r.Calls[n-1].Stdout)) {
+		f = s.failure(r.Calls[n-1].Link, r.Calls[n-1].Type, f.Error)
+	}
+	r.Errors = append(r.Errors, f)
+	return r
+}
+
+func (s *session) failure(link int, kind string, e Error) Failure {
+	f := Failure{Link: link, Type: kind, Error: e}
+	f.Path, f.Position = s.chain.where(link, e)
+	return f
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+func atLeast(v, least string) bool {
+	ok, err := version.GreaterThanOrEqualTo(v, least)
+	return err == nil && ok
+}

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Cnichain runs a CNI chain by hand and shows what every link of it did. It works with any plugins, through libcni as a
+// runtime does, and it is no runtime: it starts no container and keeps nothing but libcni's cache.
+//
+//	cnichain demo                                        the whole story, on a machine of its own
+//	cnichain add|check|del CONFLIST NETNS [flags]        one container
+//	cnichain gc|status CONFLIST [flags]                  the network
+//
+// The exit status is 0 when all went well and 1 otherwise.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cni-chain/cni-chain/chain"
+)
+
+func main() {
+	// A second signal ends the program at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// errReported is the error of a command that has said everything.
+var errReported = errors.New("reported")
+
+// execute is main with the process as parameters; it returns the exit status.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return 0
+	case !errors.Is(err, errReported):
+		fmt.Fprintf(stderr, "cnichain: %v\n", err)
+	}
+	return 1
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cnichain",
+		Short: "Run a CNI chain by hand and see what every link does",
+		Long: `Run a CNI chain by hand and see what every link does.
+
+  cnichain demo                                        begin here: needs nothing, changes nothing
+  cnichain add conflists/bridge.conflist blue          attach the network namespace "blue"
+  cnichain del conflists/bridge.conflist blue          and detach it
+
+Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
+		Version:       chain.Version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo())
+	return root
+}
