@@ -8,6 +8,7 @@
 package owner
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"net"
@@ -59,16 +60,28 @@ func Parse(tag string) (o Owner, ok bool) {
 // owner. 36^8 names make a collision among thousands of attachments less likely than 1 in 100,000; the alias and the
 // MAC tell a collision from an own leftover.
 func (o Owner) HostVeth() string {
-	return "veth" + base36(sum(o.Network), 3) + o.Hash(8)
+	return vethPrefix(o.Network) + o.Hash(8)
 }
 
 // HostMAC is the MAC of the attachment's host veth, unicast and locally administered. The kernel takes a MAC in the
 // message that makes the link, but an alias only afterwards (rtnl_create_link in net/core/rtnetlink.c): the MAC is what
 // marks the link in between.
 func (o Owner) HostMAC() net.HardwareAddr {
-	h := sum("mac", o.Network, o.ContainerID, o.IfName)
+	return hostMAC(o.Network, o.HostVeth())
+}
+
+// MadeFor says whether a link that carries no tag is, by its name and MAC, the host veth of some attachment of the
+// network: what is left of an attachment whose making was cut off.
+func MadeFor(network, name string, mac net.HardwareAddr) bool {
+	return strings.HasPrefix(name, vethPrefix(network)) && bytes.Equal(mac, hostMAC(network, name))
+}
+
+func hostMAC(network, name string) net.HardwareAddr {
+	h := sum("mac", network, name)
 	return net.HardwareAddr{h[0]&^1 | 2, h[1], h[2], h[3], h[4], h[5]}
 }
+
+func vethPrefix(network string) string { return "veth" + NetworkHash(network, 3) }
 
 // Hash is n characters, 0-9 and a-z, that stand for the owner in names that must be short; n is at most 24.
 func (o Owner) Hash(n int) string {

@@ -69,3 +69,23 @@ func TestNamesAreStableAndDistinct(t *testing.T) {
 		seen[name] = true
 	}
 }
+
+func TestMadeForTellsByNameAndMAC(t *testing.T) {
+	o := Owner{"podnet", "abc", "eth0"}
+	if !MadeFor("podnet", o.HostVeth(), o.HostMAC()) {
+		t.Error("an own link is not recognised")
+	}
+	for _, c := range []struct {
+		what, network, name string
+		mac                 []byte
+	}{
+		{"another network", "podnet2", o.HostVeth(), o.HostMAC()},
+		{"another attachment's MAC", "podnet", o.HostVeth(), Owner{"podnet", "abd", "eth0"}.HostMAC()},
+		{"another name", "podnet", "veth0123456789a", o.HostMAC()},
+		{"no MAC", "podnet", o.HostVeth(), nil},
+	} {
+		if MadeFor(c.network, c.name, c.mac) {
+			t.Errorf("%s: taken for ours", c.what)
+		}
+	}
+}
