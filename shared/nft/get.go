@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// getAtOnce is how many single objects are asked for with one sendmsg: as many answers, of up to 8 KiB of kernel memory
+// each (NLMSG_GOODSIZE), fit the default receive buffer of 208 KiB.
+const getAtOnce = 16
+
+// maxRestarts ends a dump that other transactions keep changing under our hands.
+const maxRestarts = 100
+
+// Object is a counter.
+type Object struct {
+	Name, Comment string
+	// Use is the number of elements and rules that refer to it.
+	Use uint32
+}
+
+// Elements looks elements up by their keys. The list is as long as keys; an element that does not exist is nil, also
+// when the set or the table does not.
+func (c *Conn) Elements(table Table, s *Set, keys [][]byte) ([]*Element, error) {
+	found := make([]*Element, len(keys))
+	err := c.get(len(keys), func(w *writer, i int, seq uint32) {
+		w.begin(get(unix.NFT_MSG_GETSETELEM), 0, seq, table.Family, 0)
+		w.text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
+		w.text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+		list := w.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
+		w.element(Element{Key: keys[i]})
+		w.closeNest(list)
+		w.end()
+	}, func(i int, m message) {
+		eachElement(m, func(e Element) { found[i] = &e })
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up elements of set %s: %w", s.Name, err)
+	}
+	return found, nil
+}
+
+// Counters looks counters up by name; one that does not exist is nil.
+func (c *Conn) Counters(table Table, names ...string) ([]*Object, error) {
+	found := make([]*Object, len(names))
+	err := c.get(len(names), func(w *writer, i int, seq uint32) {
+		w.begin(get(unix.NFT_MSG_GETOBJ), 0, seq, table.Family, 0)
+		w.text(unix.NFTA_OBJ_TABLE, table.Name)
+		w.text(unix.NFTA_OBJ_NAME, names[i])
+		w.number(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
+		w.end()
+	}, func(i int, m message) {
+		o := &Object{}
+		eachAttr(attrs(m.body), func(kind uint16, value []byte) {
+			switch kind {
+			case unix.NFTA_OBJ_NAME:
+				o.Name = cString(value)
+			case unix.NFTA_OBJ_USE:
+				o.Use = binary.BigEndian.Uint32(value)
+			case attrObjectUserdata:
+				o.Comment = comment(value)
+			}
+		})
+		found[i] = o
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up counters: %w", err)
+	}
+	return found, nil
+}
+
+// HasChain says whether the chain exists.
+func (c *Conn) HasChain(table Table, name string) (bool, error) {
+	found := false
+	err := c.get(1, func(w *writer, _ int, seq uint32) {
+		w.begin(get(unix.NFT_MSG_GETCHAIN), 0, seq, table.Family, 0)
+		w.text(unix.NFTA_CHAIN_TABLE, table.Name)
+		w.text(unix.NFTA_CHAIN_NAME, name)
+		w.end()
+	}, func(int, message) { found = true })
+	if err != nil {
+		return false, fmt.Errorf("look up chain %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// HasSet says whether the set exists.
+func (c *Conn) HasSet(table Table, s *Set) (bool, error) {
+	found := false
+	err := c.get(1, func(w *writer, _ int, seq uint32) {
+		w.begin(get(unix.NFT_MSG_GETSET), 0, seq, table.Family, 0)
+		w.text(unix.NFTA_SET_TABLE, table.Name)
+		w.text(unix.NFTA_SET_NAME, s.Name)
+		w.end()
+	}, func(int, message) { found = true })
+	if err != nil {
+		return false, fmt.Errorf("look up set %s: %w", s.Name, err)
+	}
+	return found, nil
+}
+
+func get(kind uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | kind }
+
+// get asks for n single objects, several with one sendmsg. Each has one answer: itself or ENOENT.
+func (c *Conn) get(n int, ask func(w *writer, i int, seq uint32), answer func(i int, m message)) error {
+	for done := 0; done < n; done += getAtOnce {
+		var w writer
+		first := c.seq + 1
+		for i := done; i < min(done+getAtOnce, n); i++ {
+			ask(&w, i, c.nextSeq())
+		}
+		if err := c.send(w.buf); err != nil {
+			return err
+		}
+		err := c.readAll(func(m message) error {
+			i := int(m.seq - first)
+			if i < 0 || i >= getAtOnce {
+				return nil
+			}
+			if m.kind != unix.NLMSG_ERROR {
+				answer(done+i, m)
+				return nil
+			}
+			if r := parseRefusal(m); r.errno != 0 && r.errno != unix.ENOENT {
+				return r.errno
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAll reads until there is no more.
+func (c *Conn) readAll(f func(message) error) error {
+	var failed error
+	for {
+		data, err := c.receive()
+		if errors.Is(err, unix.EAGAIN) {
+			return failed
+		}
+		if err != nil {
+			return err
+		}
+		if err := eachMessage(data, f); err != nil && failed == nil {
+			failed = err
+		}
+	}
+}
+
+// Dump calls f for every element of a set; a set that does not exist has none. Other transactions at the same time may
+// make f see elements twice: restart is called before it starts anew. It costs what the set holds; use Elements to find
+// some.
+func (c *Conn) Dump(table Table, s *Set, restart func(), f func(Element)) error {
+	err := c.dump(unix.NFT_MSG_GETSETELEM, table.Family, func(w *writer) {
+		w.text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
+		w.text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+	}, restart, func(m message) { eachElement(m, f) })
+	if err != nil {
+		return fmt.Errorf("list set %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// Rules lists the rules of one chain: comments and handles, not expressions. A chain that does not exist has none.
+func (c *Conn) Rules(table Table, chain string) ([]Rule, error) {
+	var rules []Rule
+	err := c.dump(unix.NFT_MSG_GETRULE, table.Family, func(w *writer) {
+		w.text(unix.NFTA_RULE_TABLE, table.Name)
+		w.text(unix.NFTA_RULE_CHAIN, chain)
+	}, func() { rules = nil }, func(m message) {
+		var r Rule
+		eachAttr(attrs(m.body), func(kind uint16, value []byte) {
+			switch kind {
+			case unix.NFTA_RULE_HANDLE:
+				r.Handle = binary.BigEndian.Uint64(value)
+			case unix.NFTA_RULE_USERDATA:
+				r.Comment = comment(value)
+			}
+		})
+		rules = append(rules, r)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list chain %s: %w", chain, err)
+	}
+	return rules, nil
+}
+
+// dump asks for a list. The kernel says in NLM_F_DUMP_INTR that the list changed meanwhile; then it starts again.
+func (c *Conn) dump(kind uint16, family uint8, where func(*writer), restart func(), f func(message)) error {
+	for range maxRestarts {
+		var w writer
+		w.begin(get(kind), unix.NLM_F_DUMP, c.nextSeq(), family, 0)
+		where(&w)
+		w.end()
+		if err := c.send(w.buf); err != nil {
+			return err
+		}
+		seq, torn := c.seq, false
+		err := c.readAll(func(m message) error {
+			if m.seq != seq {
+				return nil
+			}
+			torn = torn || m.flags&unix.NLM_F_DUMP_INTR != 0
+			if m.kind == unix.NLMSG_ERROR || m.kind == unix.NLMSG_DONE {
+				return dumpEnd(m)
+			}
+			f(m)
+			return nil
+		})
+		if !torn && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		restart()
+	}
+	return fmt.Errorf("the table changed %d times while it was read: %w", maxRestarts, unix.EAGAIN)
+}
+
+// dumpEnd is the error at the end of a dump; a list of something that does not exist is empty.
+func dumpEnd(m message) error {
+	if len(m.body) < 4 {
+		return nil
+	}
+	errno := unix.Errno(-int32(binary.NativeEndian.Uint32(m.body)))
+	if errno == 0 || errno == unix.ENOENT {
+		return nil
+	}
+	return errno
+}
+
+// eachElement reads the elements of a NFT_MSG_NEWSETELEM.
+func eachElement(m message, f func(Element)) {
+	eachAttr(attrs(m.body), func(kind uint16, list []byte) {
+		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
+			return
+		}
+		eachAttr(list, func(_ uint16, item []byte) {
+			var e Element
+			eachAttr(item, func(kind uint16, value []byte) {
+				switch kind {
+				case unix.NFTA_SET_ELEM_KEY:
+					e.Key = dataValue(value)
+				case unix.NFTA_SET_ELEM_DATA:
+					e.Data = dataValue(value)
+				case unix.NFTA_SET_ELEM_OBJREF:
+					e.Object = cString(value)
+				case unix.NFTA_SET_ELEM_USERDATA:
+					e.Comment = comment(value)
+				}
+			})
+			f(e)
+		})
+	})
+}
+
+// dataValue copies the NFTA_DATA_VALUE out of the receive buffer.
+func dataValue(nested []byte) (value []byte) {
+	eachAttr(nested, func(kind uint16, v []byte) {
+		if kind == unix.NFTA_DATA_VALUE {
+			value = append([]byte(nil), v...)
+		}
+	})
+	return value
+}

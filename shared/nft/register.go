@@ -1,0 +1,208 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Register remembers in the kernel what each owner has in shared sets, so that it can be found and deleted by the
+// owner's tag alone, without listing what others have.
+//
+// It is a set of its own. An owner has the keys HASH . 0, HASH . 1, … there; their comments are its tag and then lines
+// of text that say which elements are its own ("ports-any4 tcp . 80,8000-8099") and what else the link wants to
+// remember ("note netns ..."). They are written and deleted in the same transaction as the elements that they speak of.
+//
+// One chain per owner, its rules' comments the lines, would read as well, and was tried: every transaction on the host,
+// whatever it changes, walks all chains (nf_tables_commit in net/netfilter/nf_tables_api.c), so that an ADD became three
+// times slower with 5,000 attachments. An element costs the same however many there are.
+type Register struct {
+	table Table
+	set   *Set
+	sets  map[string]*Set
+}
+
+// NewRegister describes the register called name, for owners that have elements in sets.
+func NewRegister(table Table, name string, sets ...*Set) *Register {
+	r := &Register{table: table, set: &Set{Name: name, Key: []Type{IfName, InetService}}, sets: map[string]*Set{}}
+	for _, s := range sets {
+		r.sets[s.Name] = s
+	}
+	return r
+}
+
+// Set is the register's own set, to be made along with the other sets.
+func (r *Register) Set() *Set { return r.set }
+
+// Holding is what one owner has.
+type Holding struct {
+	// Owner is the tag. It is the comment of each of the elements.
+	Owner string
+	// Notes are what the link wants to read on DEL; a line has any length, but no line break.
+	Notes []string
+	// Elements are the owner's elements in the shared sets. What Get returns has their keys alone.
+	Elements []InSet
+}
+
+// InSet is some elements of one set.
+type InSet struct {
+	Set      *Set
+	Elements []Element
+}
+
+// maxComment is the longest comment that nft prints and reads, without the NUL (NFTNL_UDATA_COMMENT_MAXLEN of
+// libnftnl).
+const maxComment = 127
+
+const notePrefix, moreNotePrefix = "note ", "note+ "
+
+// Add writes the holding and its elements into the transaction. It fails with EEXIST when the owner is there already,
+// or when one of the elements is somebody's.
+func (r *Register) Add(tx *Tx, h Holding) {
+	lines := []string{h.Owner}
+	for _, note := range h.Notes {
+		lines = append(lines, noteLines(note)...)
+	}
+	for _, in := range h.Elements {
+		lines = append(lines, keyLines(in.Set, in.Elements)...)
+	}
+	records := make([]Element, len(lines))
+	for i, line := range lines {
+		records[i] = Element{Key: recordKey(h.Owner, i), Comment: line}
+	}
+	tx.AddElements(r.set, records...)
+	for _, in := range h.Elements {
+		owned := make([]Element, len(in.Elements))
+		for i, e := range in.Elements {
+			owned[i] = e
+			owned[i].Comment = h.Owner
+		}
+		tx.AddElements(in.Set, owned...)
+	}
+}
+
+// Get finds what an owner has; nil when it is not there. It costs what the owner has, and asks once for what few lines
+// hold.
+func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
+	var lines []string
+	for {
+		keys := make([][]byte, getAtOnce)
+		for i := range keys {
+			keys[i] = recordKey(owner, len(lines)+i)
+		}
+		found, err := c.Elements(r.table, r.set, keys)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			if e == nil {
+				return r.parse(owner, lines)
+			}
+			lines = append(lines, e.Comment)
+		}
+	}
+}
+
+// Delete writes into the transaction the deletion of what the holding says, after looking up which of the elements
+// exist and still carry the owner's tag: what somebody else has put there meanwhile is not touched.
+func (r *Register) Delete(c *Conn, tx *Tx, h *Holding) error {
+	for _, in := range h.Elements {
+		keys := make([][]byte, len(in.Elements))
+		for i, e := range in.Elements {
+			keys[i] = e.Key
+		}
+		found, err := c.Elements(r.table, in.Set, keys)
+		if err != nil {
+			return err
+		}
+		var own []Element
+		for _, e := range found {
+			if e != nil && e.Comment == h.Owner {
+				own = append(own, *e)
+			}
+		}
+		tx.DeleteElements(in.Set, own...)
+	}
+	for i := 0; ; i += getAtOnce {
+		keys := make([][]byte, getAtOnce)
+		for j := range keys {
+			keys[j] = recordKey(h.Owner, i+j)
+		}
+		found, err := c.Elements(r.table, r.set, keys)
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			if e == nil {
+				return nil
+			}
+			tx.DeleteElements(r.set, *e)
+		}
+	}
+}
+
+// Owners lists the tags of all that are in the register and start with prefix. It costs what the register holds.
+func (r *Register) Owners(c *Conn, prefix string) ([]string, error) {
+	seen := map[string]bool{}
+	var owners []string
+	err := c.Dump(r.table, r.set, func() {}, func(e Element) {
+		first := len(e.Key) == length(r.set.Key) && e.Key[unix.IFNAMSIZ] == 0 && e.Key[unix.IFNAMSIZ+1] == 0
+		if first && strings.HasPrefix(e.Comment, prefix) && !seen[e.Comment] {
+			seen[e.Comment] = true
+			owners = append(owners, e.Comment)
+		}
+	})
+	return owners, err
+}
+
+// recordKey is the key of an owner's i-th line. The first field has room for 15 characters: 75 bits of a hash.
+func recordKey(owner string, i int) []byte {
+	h := sha256.Sum256([]byte(owner))
+	name := strings.ToLower(base32.StdEncoding.EncodeToString(h[:]))[:unix.IFNAMSIZ-1]
+	return Join(Name(name), Port(uint16(i)))
+}
+
+// parse reads the lines of an owner.
+func (r *Register) parse(owner string, lines []string) (*Holding, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	if lines[0] != owner {
+		return nil, fmt.Errorf("look up %s in set %s: its key is taken by %q", owner, r.set.Name, lines[0])
+	}
+	h := &Holding{Owner: owner}
+	bySet := map[string]int{}
+	for _, line := range lines[1:] {
+		if rest, ok := strings.CutPrefix(line, notePrefix); ok {
+			h.Notes = append(h.Notes, rest)
+			continue
+		}
+		if rest, ok := strings.CutPrefix(line, moreNotePrefix); ok && len(h.Notes) > 0 {
+			h.Notes[len(h.Notes)-1] += rest
+			continue
+		}
+		name, keys, _ := strings.Cut(line, " ")
+		set, ok := r.sets[name]
+		if !ok {
+			return nil, fmt.Errorf("look up %s in set %s: it has elements in an unknown set: %q", owner, r.set.Name, line)
+		}
+		elems, err := parseKeys(set, keys)
+		if err != nil {
+			return nil, fmt.Errorf("look up %s in set %s: %w", owner, r.set.Name, err)
+		}
+		at, ok := bySet[name]
+		if !ok {
+			at = len(h.Elements)
+			bySet[name] = at
+			h.Elements = append(h.Elements, InSet{Set: set})
+		}
+		h.Elements[at].Elements = append(h.Elements[at].Elements, elems...)
+	}
+	return h, nil
+}

@@ -1,0 +1,208 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// Table is a table by address family and name.
+type Table struct {
+	Family uint8 // NFPROTO_ of linux/netfilter.h
+	Name   string
+}
+
+// The tables of this suite: all that routes and translates addresses is in Inet, what belongs to a bridge is in Bridge.
+var (
+	Inet   = Table{unix.NFPROTO_INET, "cni-chain"}
+	Bridge = Table{unix.NFPROTO_BRIDGE, "cni-chain"}
+)
+
+// String is the table as nft writes it.
+func (t Table) String() string {
+	switch t.Family {
+	case unix.NFPROTO_INET:
+		return "inet " + t.Name
+	case unix.NFPROTO_BRIDGE:
+		return "bridge " + t.Name
+	}
+	return fmt.Sprintf("family-%d %s", t.Family, t.Name)
+}
+
+// Chain is a chain; Hook is nil when packets get there only by a jump.
+type Chain struct {
+	Name string
+	Hook *Hook
+}
+
+// Hook is where the kernel calls a base chain. Type is "nat", "filter" or "route"; Num is an NF_INET_ or NF_BR_ number,
+// Priority orders the chains of one hook. The policy is accept.
+type Hook struct {
+	Type     string
+	Num      uint32
+	Priority int32
+}
+
+// Rule is a rule of a chain. Handle is the kernel's, of a rule that was listed.
+type Rule struct {
+	Exprs   []expr.Any
+	Comment string
+	Handle  uint64
+}
+
+// Error is the kernel's refusal of a transaction, none of which then took effect. errors.Is finds the Errno.
+type Error struct {
+	// Op is what was refused: a verb and its object.
+	Op    string
+	Errno unix.Errno
+	// Message is what the kernel adds to the number, often nothing.
+	Message string
+	// Set and Element are what was refused, when it was an element and the kernel says which; otherwise nil.
+	Set     *Set
+	Element *Element
+}
+
+func (e *Error) Error() string {
+	if e.Message != "" {
+		return fmt.Sprintf("%s: %v (%s)", e.Op, e.Errno, e.Message)
+	}
+	return fmt.Sprintf("%s: %v", e.Op, e.Errno)
+}
+
+// Unwrap gives the error number.
+func (e *Error) Unwrap() error { return e.Errno }
+
+// Tx collects changes of one table; Commit makes all of them or none.
+type Tx struct {
+	conn  *Conn
+	table Table
+	w     writer
+	ops   []op
+}
+
+// op remembers a message for the error that the kernel may give: what it does, and for elements where each one is.
+type op struct {
+	what  string
+	set   *Set
+	elems []Element
+	ends  []int // offset in the message behind each element
+}
+
+// Begin starts a transaction.
+func (c *Conn) Begin(table Table) *Tx {
+	tx := &Tx{conn: c, table: table}
+	tx.w.begin(unix.NFNL_MSG_BATCH_BEGIN, 0, c.nextSeq(), unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	tx.w.end()
+	tx.ops = append(tx.ops, op{what: "change table " + table.String()})
+	return tx
+}
+
+// Empty says whether the transaction would change nothing.
+func (tx *Tx) Empty() bool { return len(tx.ops) == 1 }
+
+// Commit sends the transaction in one batch, with one sendmsg, and reads what the kernel says. An error that is an
+// *Error means that nothing has changed; after any other error that is not known.
+func (tx *Tx) Commit() error {
+	if tx.Empty() {
+		return nil
+	}
+	c := tx.conn
+	first := c.seq - uint32(len(tx.ops)) + 1
+	// The kernel answers every message that fails, and those which ask for it. One question, on the last, is enough to
+	// know that it went through.
+	tx.w.acknowledge()
+	tx.w.begin(unix.NFNL_MSG_BATCH_END, 0, c.nextSeq(), unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	tx.w.end()
+	if err := c.send(tx.w.buf); err != nil {
+		return fmt.Errorf("change table %v: %w", tx.table, err)
+	}
+	c.batches++
+	return tx.readAnswer(first)
+}
+
+// readAnswer reads until the kernel has no more to say, and returns the first refusal.
+func (tx *Tx) readAnswer(first uint32) error {
+	var refused *Error
+	acknowledged := false
+	for {
+		data, err := tx.conn.receive()
+		if errors.Is(err, unix.EAGAIN) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("change table %v: %w", tx.table, err)
+		}
+		err = eachMessage(data, func(m message) error {
+			if m.kind != unix.NLMSG_ERROR || m.seq-first >= uint32(len(tx.ops)) {
+				return nil
+			}
+			r := parseRefusal(m)
+			acknowledged = acknowledged || r.errno == 0
+			if r.errno != 0 && refused == nil {
+				refused = tx.ops[m.seq-first].refuse(r)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("change table %v: %w", tx.table, err)
+		}
+	}
+	if refused != nil {
+		return refused
+	}
+	if !acknowledged {
+		return fmt.Errorf("change table %v: the kernel gave no answer", tx.table)
+	}
+	return nil
+}
+
+// refuse makes the error, naming the element when the kernel points at one.
+func (o op) refuse(r refusal) *Error {
+	e := &Error{Op: o.what, Errno: r.errno, Message: r.text}
+	if o.set == nil {
+		return e
+	}
+	e.Set = o.set
+	start := 0
+	for i, end := range o.ends {
+		if r.offset > 0 && r.offset >= start && r.offset < end || len(o.ends) == 1 {
+			e.Element = &o.elems[i]
+			e.Op = fmt.Sprintf("%s: %s", o.what, o.set.Text(o.elems[i].Key))
+			break
+		}
+		start = end
+	}
+	return e
+}
+
+// begin starts the message of one operation.
+func (tx *Tx) begin(kind int, flags uint16, what string) {
+	tx.ops = append(tx.ops, op{what: what})
+	tx.w.begin(uint16(unix.NFNL_SUBSYS_NFTABLES<<8|kind), flags, tx.conn.nextSeq(), tx.table.Family, 0)
+}
+
+func (c *Conn) nextSeq() uint32 {
+	c.seq++
+	return c.seq
+}
+
+// Apply commits what change writes; when the kernel finds part of the table missing, it commits base and change in one
+// transaction. So the tables, chains, sets and rules that all attachments share cost nothing once they exist. base must
+// be idempotent: it is also committed when only a part is missing.
+func (c *Conn) Apply(table Table, base, change func(*Tx)) error {
+	tx := c.Begin(table)
+	change(tx)
+	err := tx.Commit()
+	if !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	tx = c.Begin(table)
+	base(tx)
+	change(tx)
+	return tx.Commit()
+}
