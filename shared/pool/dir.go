@@ -27,15 +27,15 @@ const (
 // dir is a pool's open directory. All its functions want the pool's lock to be held.
 type dir struct {
 	root *os.Root
-	// fault is called before every change; tests make it fail or kill the process there.
-	fault func(change string) error
+	// step is called before everything that is done to a file; tests count, fail or kill there.
+	step func(what string) error
 }
 
 // openDir opens a pool's directory beneath dataDir, and makes both if asked to; os.Root keeps a link in the pool's place
 // from leading elsewhere. Without create the error is fs.ErrNotExist when there is none.
-func openDir(dataDir, name string, create bool, fault func(string) error) (*dir, error) {
+func openDir(dataDir, name string, create bool, step func(string) error) (*dir, error) {
 	if create {
-		if err := makeDirs(filepath.Join(dataDir, name), fault); err != nil {
+		if err := makeDirs(filepath.Join(dataDir, name), step); err != nil {
 			return nil, err
 		}
 	}
@@ -48,14 +48,14 @@ func openDir(dataDir, name string, create bool, fault func(string) error) (*dir,
 	if err != nil {
 		return nil, err
 	}
-	return &dir{root, fault}, nil
+	return &dir{root, step}, nil
 }
 
-func makeDirs(path string, fault func(string) error) error {
+func makeDirs(path string, step func(string) error) error {
 	if _, err := os.Lstat(path); err == nil {
-		return nil
+		return nil // what it is, opening it tells
 	}
-	if err := fault("mkdir " + filepath.Base(path)); err != nil {
+	if err := step("mkdir " + filepath.Base(path)); err != nil {
 		return err
 	}
 	return os.MkdirAll(path, 0o700)
@@ -66,35 +66,40 @@ func (d *dir) replace(name string, content []byte) error {
 	if err := d.remove(newName); err != nil { // what a killed process left
 		return err
 	}
-	if err := d.fault("create " + newName); err != nil {
+	err := d.writeNew(content)
+	if err == nil {
+		err = d.step("rename " + newName + " to " + name)
+	}
+	if err == nil {
+		err = d.root.Rename(newName, name)
+	}
+	if err != nil {
+		return errors.Join(err, d.remove(newName))
+	}
+	return nil
+}
+
+func (d *dir) writeNew(content []byte) error {
+	if err := d.step("create " + newName); err != nil {
 		return err
 	}
 	f, err := d.root.OpenFile(newName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := d.fault("write " + newName); err != nil {
-		return err
+	err = d.step("write " + newName)
+	if err == nil {
+		_, err = f.Write(content)
 	}
-	if _, err := f.Write(content); err != nil {
-		return err
+	if err == nil {
+		err = f.Sync() // costs nothing in /run; on a disk, a crash of the machine must not leave a lease without an owner
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := d.fault("rename " + newName + " to " + name); err != nil {
-		return err
-	}
-	return d.root.Rename(newName, name)
+	return errors.Join(err, f.Close())
 }
 
 // remove removes a file; one that is not there is no error.
 func (d *dir) remove(name string) error {
-	if _, err := d.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err := d.fault("remove " + name); err != nil {
+	if err := d.step("remove " + name); err != nil {
 		return err
 	}
 	return ignoreMissing(d.root.Remove(name))
@@ -102,7 +107,7 @@ func (d *dir) remove(name string) error {
 
 // link gives a file a second name, if that is free.
 func (d *dir) link(name, second string) error {
-	if err := d.fault("link " + second); err != nil {
+	if err := d.step("link " + second); err != nil {
 		return err
 	}
 	return d.root.Link(name, second)
@@ -110,6 +115,9 @@ func (d *dir) link(name, second string) error {
 
 // taken says whether an address has a file.
 func (d *dir) taken(a netip.Addr) (bool, error) {
+	if err := d.step("look for " + a.String()); err != nil {
+		return false, err
+	}
 	_, err := d.root.Lstat(a.String())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -119,6 +127,9 @@ func (d *dir) taken(a netip.Addr) (bool, error) {
 
 // names are all names in the directory.
 func (d *dir) names() ([]string, error) {
+	if err := d.step("list"); err != nil {
+		return nil, err
+	}
 	f, err := d.root.Open(".")
 	if err != nil {
 		return nil, err
@@ -129,6 +140,9 @@ func (d *dir) names() ([]string, error) {
 
 // read is a file's content, nil if it is missing or no regular file. Ours are short; of any other only the beginning is read.
 func (d *dir) read(name string) ([]byte, error) {
+	if err := d.step("read " + name); err != nil {
+		return nil, err
+	}
 	info, err := d.root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, ignoreMissing(err)
@@ -213,21 +227,32 @@ func (d *dir) missing(r record) ([]netip.Addr, error) {
 // take writes the record, then takes its addresses. After an error nothing of it is there.
 func (d *dir) take(r record, h *hints) error {
 	err := d.replace(r.file, r.bytes())
-	for _, a := range r.addresses {
-		if err == nil {
-			err = d.link(r.file, a.String())
-		}
-		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("address %s was taken meanwhile by a process that does not hold the pool's lock: %w", a, err)
-		}
+	if err == nil {
+		err = d.linkAll(r, r.addresses, h)
+	}
+	if err == nil {
+		err = h.flush()
 	}
 	if err != nil {
 		return errors.Join(err, d.giveBack(r, h))
 	}
-	for _, a := range r.addresses {
-		h.set(a, true)
+	return nil
+}
+
+// linkAll takes addresses for the record's owner.
+func (d *dir) linkAll(r record, addresses []netip.Addr, h *hints) error {
+	for _, a := range addresses {
+		err := d.link(r.file, a.String())
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("address %s was taken meanwhile by a process that does not hold the pool's lock: %w", a, err)
+		}
+		if err == nil {
+			err = h.set(a, true)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	h.flush()
 	return nil
 }
 
@@ -240,12 +265,17 @@ func (d *dir) giveBack(r record, h *hints) error {
 		if err != nil {
 			return err
 		}
-		if tag == r.tag {
-			own = append(own, a)
-			h.set(a, false)
+		if tag != r.tag {
+			continue
+		}
+		own = append(own, a)
+		if err := h.set(a, false); err != nil {
+			return err
 		}
 	}
-	h.flush()
+	if err := h.flush(); err != nil {
+		return err
+	}
 	for _, a := range own {
 		if err := d.remove(a.String()); err != nil {
 			return err

@@ -18,8 +18,7 @@ const (
 	blockSize  = blockBytes * 8
 )
 
-// hints say which addresses are leased, as far as known: where a search may skip, never what is free. Errors are not
-// reported: a hint that cannot be read is no hint.
+// hints say which addresses are leased, as far as known: where a search may skip, never what is free.
 type hints struct {
 	dir     *dir
 	blocks  map[netip.Addr]*block // by their first address
@@ -54,32 +53,40 @@ func inBlock(base netip.Addr, i int) netip.Addr {
 	return a
 }
 
-func (h *hints) block(base netip.Addr) *block {
+func (h *hints) block(base netip.Addr) (*block, error) {
 	if b := h.blocks[base]; b != nil {
-		return b
+		return b, nil
+	}
+	data, err := h.dir.read(usedPrefix + base.String())
+	if err != nil {
+		return nil, err
 	}
 	b := &block{}
-	if data, err := h.dir.read(usedPrefix + base.String()); err == nil {
-		copy(b.bits[:], data)
-	}
+	copy(b.bits[:], data)
 	h.blocks[base] = b
-	return b
+	return b, nil
 }
 
-// set notes whether an address is leased.
-func (h *hints) set(a netip.Addr, leased bool) {
+// set notes whether an address is leased, until flush in memory only.
+func (h *hints) set(a netip.Addr, leased bool) error {
 	base, i := blockOf(a)
-	b := h.block(base)
-	bit := byte(1) << (i % 8)
-	if was := b.bits[i/8]&bit != 0; was == leased {
-		return
+	b, err := h.block(base)
+	if err == nil {
+		b.set(i, leased)
 	}
-	b.bits[i/8] ^= bit
-	b.changed = true
+	return err
+}
+
+func (b *block) set(i int, leased bool) {
+	bit := byte(1) << (i % 8)
+	if was := b.bits[i/8]&bit != 0; was != leased {
+		b.bits[i/8] ^= bit
+		b.changed = true
+	}
 }
 
 // next is the first address from a to last that is not known to be leased.
-func (h *hints) next(a, last netip.Addr) (free netip.Addr, ok bool) {
+func (h *hints) next(a, last netip.Addr) (free netip.Addr, ok bool, err error) {
 	end, lastInEnd := blockOf(last)
 	for {
 		base, i := blockOf(a)
@@ -87,11 +94,15 @@ func (h *hints) next(a, last netip.Addr) (free netip.Addr, ok bool) {
 		if base == end {
 			limit = lastInEnd
 		}
-		if i = h.block(base).clear(i, limit); i <= limit {
-			return inBlock(base, i), true
+		b, err := h.block(base)
+		if err != nil {
+			return netip.Addr{}, false, err
+		}
+		if i = b.clear(i, limit); i <= limit {
+			return inBlock(base, i), true, nil
 		}
 		if base == end {
-			return netip.Addr{}, false
+			return netip.Addr{}, false, nil
 		}
 		a = inBlock(base, blockSize-1).Next()
 	}
@@ -113,19 +124,24 @@ func (b *block) clear(i, limit int) int {
 }
 
 // flush writes what changed. A file without a bit set goes.
-func (h *hints) flush() {
+func (h *hints) flush() error {
 	for base, b := range h.blocks {
-		if b.changed && h.write(usedPrefix+base.String(), b.bits[:]) == nil {
-			b.changed = false
+		if !b.changed {
+			continue
 		}
+		if err := h.write(usedPrefix+base.String(), b.bits[:]); err != nil {
+			return err
+		}
+		b.changed = false
 	}
+	return nil
 }
 
 func (h *hints) write(name string, bits []byte) error {
 	if len(bytes.Trim(bits, "\x00")) == 0 {
 		return h.dir.remove(name)
 	}
-	if err := h.dir.fault("write " + name); err != nil {
+	if err := h.dir.step("write " + name); err != nil {
 		return err
 	}
 	f, err := h.dir.root.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
@@ -150,19 +166,19 @@ func (h *hints) rebuild() (leased []netip.Addr, err error) {
 			}
 		}
 	}
-	h.blocks, h.rebuilt = blocks, true
 	for _, name := range names {
 		a, err := netip.ParseAddr(name)
 		if err != nil || a.String() != name {
 			continue
 		}
-		base, _ := blockOf(a)
-		if h.blocks[base] == nil {
-			h.blocks[base] = &block{}
+		base, i := blockOf(a)
+		if blocks[base] == nil {
+			blocks[base] = &block{}
 		}
-		h.set(a, true)
+		blocks[base].set(i, true)
 		leased = append(leased, a)
 	}
+	h.blocks, h.rebuilt = blocks, true
 	return leased, nil
 }
 

@@ -70,7 +70,7 @@ func (p *Pool) importFrom(d *dir, source string) error {
 		return err
 	}
 	defer unlock()
-	from := &dir{root, p.fault}
+	from := &dir{root, p.step}
 	leases, last, err := p.readHostLocal(from)
 	if err != nil {
 		return err
@@ -81,8 +81,14 @@ func (p *Pool) importFrom(d *dir, source string) error {
 			return err
 		}
 	}
-	h.flush()
-	if pos, err := d.position(); err == nil && len(pos) == 0 && len(last) > 0 {
+	if err := h.flush(); err != nil {
+		return err
+	}
+	pos, err := d.position()
+	if err != nil {
+		return err
+	}
+	if len(pos) == 0 && len(last) > 0 {
 		if err := d.replace(positionName, position(last).bytes()); err != nil {
 			return err
 		}
@@ -92,7 +98,7 @@ func (p *Pool) importFrom(d *dir, source string) error {
 
 // mark makes an empty file. That it is there is all it says.
 func (d *dir) mark(name string) error {
-	if err := d.fault("create " + name); err != nil {
+	if err := d.step("create " + name); err != nil {
 		return err
 	}
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -199,13 +205,7 @@ func (d *dir) adopt(r record, h *hints) error {
 	if err := d.replace(r.file, r.bytes()); err != nil {
 		return err
 	}
-	for _, a := range free {
-		if err := d.link(r.file, a.String()); err != nil {
-			return err
-		}
-		h.set(a, true)
-	}
-	return nil
+	return d.linkAll(r, free, h)
 }
 
 // nameless is the owner as a lease of an old host-local names it, without an interface: whoever has the container ID.

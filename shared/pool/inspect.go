@@ -109,7 +109,7 @@ type Holding struct {
 // List is all that the pool's owners hold, of every network that uses the pool, ordered by tag. It is for people and
 // tools, imports nothing and takes no lock; an Allocate that is under way may be in it.
 func (p *Pool) List() ([]Holding, error) {
-	d, err := openDir(p.conf.DataDir, p.name, false, p.fault)
+	d, err := openDir(p.conf.DataDir, p.name, false, p.step)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -21,14 +21,14 @@ import (
 type Pool struct {
 	conf    Config
 	network string
-	name    string // of the pool's directory
-	fault   func(change string) error
+	name    string                  // of the pool's directory
+	step    func(what string) error // see dir
 }
 
 // Open is the network's pool as configured. It neither checks the configuration nor touches anything, so that Release
 // and GC work with whatever is left of a configuration.
 func Open(network string, conf Config) *Pool {
-	p := &Pool{conf: conf, network: network, name: conf.Pool, fault: func(string) error { return nil }}
+	p := &Pool{conf: conf, network: network, name: conf.Pool, step: func(string) error { return nil }}
 	if p.name == "" {
 		p.name = network
 	}
@@ -65,7 +65,7 @@ func (p *Pool) locked(ctx context.Context, create bool, fn func(*dir) error) err
 		return err
 	}
 	defer release()
-	d, err := openDir(p.conf.DataDir, p.name, create || source != "", p.fault)
+	d, err := openDir(p.conf.DataDir, p.name, create || source != "", p.step)
 	if errors.Is(err, fs.ErrNotExist) && !create {
 		return nil
 	}

@@ -58,7 +58,9 @@ func (s *search) address(set set, wanted netip.Addr, pos position) (netip.Addr, 
 	if a, ok, err := s.walk(set, tour); ok || err != nil {
 		return a, err
 	}
-	s.hints.flush()
+	if err := s.hints.flush(); err != nil {
+		return netip.Addr{}, err
+	}
 	exhausted := &ExhaustedError{Pool: s.pool, Ranges: set.String()}
 	for _, a := range leased {
 		if _, ok := set.find(a); ok {
@@ -104,7 +106,10 @@ func (s set) tour(pos position) []stretch {
 func (s *search) walk(set set, tour []stretch) (netip.Addr, bool, error) {
 	for _, t := range tour {
 		for a := t.first; ; {
-			free, ok := s.hints.next(a, t.last)
+			free, ok, err := s.hints.next(a, t.last)
+			if err != nil {
+				return netip.Addr{}, false, err
+			}
 			if !ok {
 				break
 			}
@@ -129,7 +134,9 @@ func (s *search) free(set set, a netip.Addr) (bool, error) {
 	if err != nil || !taken {
 		return err == nil, err
 	}
-	s.hints.set(a, true)
+	if err := s.hints.set(a, true); err != nil {
+		return false, err
+	}
 	if s.surprises++; s.surprises > maxSurprises && !s.hints.rebuilt {
 		_, err = s.hints.rebuild()
 	}
