@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What golang.org/x/sys does not name: NFTA_OBJ_USERDATA of linux/netfilter/nf_tables.h, NF_ACCEPT of linux/netfilter.h.
+// What golang.org/x/sys does not name: NFTA_OBJ_USERDATA of linux/netfilter/nf_tables.h and NF_ACCEPT of
+// linux/netfilter.h.
 const (
 	attrObjectUserdata = 8
 	accept             = 1

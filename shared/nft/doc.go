@@ -5,4 +5,20 @@
 // read. Expressions of rules are those of github.com/google/nftables/expr; the rest of that library waits for an answer
 // to every message, cannot get one element by its key, cannot refuse an element that exists, and does not say which
 // object the kernel refused.
+//
+// All that a link has in common for all attachments (chains, rules, sets) is written by one function, the base; what
+// one attachment has are elements of those sets, written through a [Register], which also finds them again by the
+// owner's tag:
+//
+//	register := nft.NewRegister(nft.Inet, "ports", sets...)
+//	err := conn.Apply(nft.Inet, base, func(tx *nft.Tx) { register.Add(tx, holding) }) // ADD
+//
+//	holding, err := register.Get(conn, tag) // DEL; nil: nothing to do
+//	tx := conn.Begin(nft.Inet)
+//	err = register.Delete(conn, tx, holding)
+//	err = tx.Commit()
+//
+// Nothing of this costs more when the host has more attachments. What several attachments share and the last one has
+// to clear away is a counter ([Tx.AddCounter]) that elements of an object map refer to: the kernel counts the
+// references ([Object.Use]).
 package nft

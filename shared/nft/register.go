@@ -15,13 +15,13 @@ import (
 // Register remembers in the kernel what each owner has in shared sets, so that it can be found and deleted by the
 // owner's tag alone, without listing what others have.
 //
-// It is a set of its own. An owner has the keys HASH . 0, HASH . 1, … there; their comments are its tag and then lines
+// It is a set of its own. An owner has the keys HASH . 0, HASH . 1 and so on; their comments are its tag and then lines
 // of text that say which elements are its own ("ports-any4 tcp . 80,8000-8099") and what else the link wants to
 // remember ("note netns ..."). They are written and deleted in the same transaction as the elements that they speak of.
 //
 // One chain per owner, its rules' comments the lines, would read as well, and was tried: every transaction on the host,
-// whatever it changes, walks all chains (nf_tables_commit in net/netfilter/nf_tables_api.c), so that an ADD became three
-// times slower with 5,000 attachments. An element costs the same however many there are.
+// whatever it changes, walks all chains (nf_tables_commit in net/netfilter/nf_tables_api.c), so that an ADD became
+// three times slower with 5,000 attachments. An element costs the same however many there are.
 type Register struct {
 	table Table
 	set   *Set

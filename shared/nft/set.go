@@ -41,9 +41,9 @@ var (
 // verdictType is NFT_DATA_VERDICT of linux/netfilter/nf_tables.h: the value of a verdict map.
 const verdictType = 0xffffff00
 
-// Set is a set, or a map when it has Data, an object map when Objects, a verdict map when Verdicts. All are hash tables:
-// adding, deleting and finding an element costs the same however many there are. Interval sets are left out on purpose,
-// because the kernel copies an interval set of concatenated keys for every transaction that changes it
+// Set is a set, or a map when it has Data, an object map when Objects, a verdict map when Verdicts. All are hash
+// tables: adding, deleting and finding an element costs the same however many there are. Interval sets are left out on
+// purpose, because the kernel copies an interval set of concatenated keys for every transaction that changes it
 // (nft_pipapo_clone in net/netfilter/nft_set_pipapo.c).
 type Set struct {
 	Name string
@@ -68,7 +68,8 @@ type Element struct {
 	Comment string
 }
 
-// Verdict is the value of an element of a verdict map: Code is unix.NFT_JUMP, unix.NFT_GOTO (with Chain) or an NF_ code.
+// Verdict is the value of an element of a verdict map: Code is unix.NFT_JUMP or unix.NFT_GOTO, with Chain, or an NF_
+// code.
 type Verdict struct {
 	Code  int32
 	Chain string
