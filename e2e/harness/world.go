@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package harness
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/cni-chain/cni-chain/shared/testnet"
+)
+
+// HostDNS is the name server that the host itself uses, and a container that is told of no other.
+const HostDNS = "192.0.2.53"
+
+// World is the machine: the host between a network outside, to which it routes, and perhaps one that its containers
+// are to be part of.
+type World struct {
+	Host    *testnet.NS
+	Outside *testnet.Outside
+	// LAN is the router at the other end of the network's cable; nil where there is no cable.
+	LAN *testnet.NS
+}
+
+// NewWorld makes the machine that a network needs.
+func NewWorld(t testing.TB, n *Network) *World {
+	t.Helper()
+	w := &World{Host: testnet.HostNS(t), Outside: testnet.NewOutside(t)}
+	if err := os.WriteFile("/etc/resolv.conf", []byte("nameserver "+HostDNS+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if name := n.Cable(); name != "" {
+		w.LAN = lay(t, name)
+	}
+	return w
+}
+
+// lay lays a cable from the host's interface of the given name to a machine of its own.
+func lay(t testing.TB, name string) *testnet.NS {
+	t.Helper()
+	lan := testnet.NamedNS(t, "lan")
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName, veth.PeerNamespace = "eth0", netlink.NsFd(lan.File().Fd())
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Fatalf("lay a cable %s: %v", name, err)
+	}
+	t.Cleanup(func() { _ = netlink.LinkDel(veth) })
+	if err := errors.Join(netlink.LinkSetUp(veth), lan.Up("lo", "eth0")); err != nil {
+		t.Fatal(err)
+	}
+	return lan
+}
+
+// Route gives the LAN's machine the addresses that the containers have for their gateway.
+func (w *World) Route(t testing.TB, a *Attachment) {
+	t.Helper()
+	if w.LAN == nil {
+		return
+	}
+	for _, addr := range a.Addresses() {
+		if !addr.Gateway.IsValid() {
+			continue
+		}
+		gateway := netip.PrefixFrom(addr.Gateway, addr.Bits())
+		if err := w.LAN.Do(func() error { return testnet.Configure("eth0", gateway) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
