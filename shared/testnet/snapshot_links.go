@@ -31,7 +31,7 @@ var (
 	}
 	// The kernel sets these when the carrier of a port comes or goes.
 	volatilePortSettings = map[uint16]string{1: "state", 3: "cost"}
-	macvlanSettings      = map[uint16]string{1: "mode", 2: "flags"}
+	macvlanSettings      = map[uint16]string{1: "mode", 2: "macvlan-flags"}
 	vlanSettings         = map[uint16]string{1: "id", 5: "protocol"}
 )
 
