@@ -4,7 +4,6 @@
 package chain
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -39,24 +38,33 @@ func openNetNS(path string, allowOwn bool) (*os.File, error) {
 	if err != nil {
 		return nil, Errorf(CodeNetNS, "open CNI_NETNS: %w: the runtime makes the namespace before ADD", err)
 	}
-	// The kernel names a namespace's file by kind and inode (ns_dname in fs/nsfs.c): "net:[4026531840]".
-	kind, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
-	if err == nil && strings.HasPrefix(kind, "net:[") {
-		own, err := os.Readlink("/proc/self/ns/net")
-		if err == nil && (kind != own || allowOwn) {
-			return file, nil
-		}
+	own, err := os.Stat("/proc/thread-self/ns/net")
+	if err != nil {
 		_ = file.Close()
-		if err != nil {
-			return nil, Errorf(CodeNetNS, "read the plugin's own network namespace: %w", err)
-		}
-		return nil, Errorf(CodeNetNS, "CNI_NETNS %s is the host's own network namespace, where the plugin itself runs: "+
+		return nil, Errorf(CodeNetNS, "read the plugin's own network namespace: %w", err)
+	}
+	is, err := file.Stat()
+	switch {
+	case err != nil:
+		err = Errorf(CodeNetNS, "read what CNI_NETNS %s is: %w", path, err)
+	case !isNetNS(file):
+		err = Errorf(CodeNetNS, "CNI_NETNS %s is no network namespace: give a path like /run/netns/NAME or "+
+			"/proc/PID/ns/net", path)
+	case os.SameFile(own, is) && !allowOwn:
+		err = Errorf(CodeNetNS, "CNI_NETNS %s is the host's own network namespace, where the plugin itself runs: "+
 			"give the container's", path)
 	}
-	_ = file.Close()
 	if err != nil {
-		return nil, Errorf(CodeNetNS, "read what CNI_NETNS %s is: %w", path, err)
+		_ = file.Close()
+		return nil, err
 	}
-	return nil, Errorf(CodeNetNS, "CNI_NETNS %s is no network namespace: give a path like /run/netns/NAME or "+
-		"/proc/PID/ns/net", path)
+	return file, nil
+}
+
+// isNetNS asks the kernel for the kind of a namespace file (ioctl_ns(2), linux/nsfs.h). The file's name does not say
+// it: that of a namespace mounted elsewhere, as /run/netns/NAME, is where it is mounted.
+func isNetNS(file *os.File) bool {
+	const nsGetNSType = 0xb703
+	kind, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), nsGetNSType, 0)
+	return errno == 0 && kind == syscall.CLONE_NEWNET
 }
