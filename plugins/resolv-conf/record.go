@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cni-chain/cni-chain/shared/owner"
+)
+
+// stateDir holds one record per attachment and one marker per directory that the link has made. It is in memory: after
+// a reboot a part without a record is one whose attachment is gone.
+const stateDir = "/run/cni-chain/resolv-conf"
+
+// record says where an attachment's part is and what it says. It is written before any file and removed after all of
+// them, so that DEL finds each file with nothing but the names, whatever moment a crash chose.
+type record struct {
+	Owner string   `json:"owner"` // the tag
+	Files []place  `json:"files"`
+	Part  []string `json:"part"` // part.lines
+}
+
+func recordPath(tag string) string { return filepath.Join(stateDir, hash(tag)+".json") }
+
+// hash stands for a tag or a path in a file name.
+func hash(text string) string { return owner.NetworkHash(text, 24) }
+
+// readRecord is the record of the owner, nil when there is none.
+func readRecord(tag string) (*record, error) {
+	r, err := loadRecord(recordPath(tag))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && r.Owner != tag {
+		return nil, fmt.Errorf("read record %s: it belongs to %q", recordPath(tag), r.Owner)
+	}
+	return r, err
+}
+
+func loadRecord(path string) (*record, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	r := &record{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("read record %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// records are all there are. One that cannot be read is an error beside the others.
+func records() ([]*record, error) {
+	entries, err := os.ReadDir(stateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	errs := []error{err}
+	var all []*record
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".json") {
+			continue
+		}
+		r, err := loadRecord(filepath.Join(stateDir, entry.Name()))
+		switch {
+		case err == nil:
+			all = append(all, r)
+		case !errors.Is(err, fs.ErrNotExist): // removed meanwhile
+			errs = append(errs, err)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// write replaces the owner's record, as a whole or not at all. It is not synced: what a power failure takes, it takes
+// from all of /run.
+func (r *record) write() error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	path := recordPath(r.Owner)
+	if err := writeState(path+unfinished, data); err != nil {
+		return err
+	}
+	if err := os.Rename(path+unfinished, path); err != nil {
+		return errors.Join(err, removeState(path+unfinished))
+	}
+	return nil
+}
+
+// unfinished ends the name of a record that is being written. No two processes work for one owner at once.
+const unfinished = ".new"
+
+// removeRecord forgets the owner.
+func removeRecord(tag string) error {
+	path := recordPath(tag)
+	return errors.Join(removeState(path+unfinished), removeState(path))
+}
+
+// alive reports whether the owner of a tag has a record. Without one its DEL has been, or a reboot.
+func alive(tag string) bool {
+	_, err := os.Lstat(recordPath(tag))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func markerPath(dir string) string { return filepath.Join(stateDir, hash(dir)+".dir") }
+
+// mark says that the link is about to make the directory, and so is the one to remove it.
+func mark(dir string) error { return writeState(markerPath(dir), []byte(dir+"\n")) }
+
+func unmark(dir string) error { return removeState(markerPath(dir)) }
+
+func marked(dir string) bool {
+	_, err := os.Lstat(markerPath(dir))
+	return err == nil
+}
+
+// writeState writes a file of the state directory, or leaves none.
+func writeState(path string, data []byte) error {
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, removeState(path))
+	}
+	return nil
+}
+
+func removeState(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
