@@ -167,8 +167,8 @@ func takeAway(t *testing.T, w *harness.World, a, b *harness.Attachment, pristine
 	}
 	must(t, "ADD a once more", a.Add())
 	must(t, "DEL a once more", a.Del())
-	if diff := testnet.Diff(after, testnet.Take(t, a.NS)); diff != "" {
-		t.Errorf("a second round leaves more than the first:\n%s", diff)
+	if more := harness.Left(n, testnet.Diff(after, testnet.Take(t, a.NS))); more != "" {
+		t.Errorf("a second round leaves more than the first:\n%s", more)
 	}
 	forgotten(t, a, after)
 }

@@ -12,31 +12,55 @@ import (
 	"testing"
 )
 
-// stays is what a plugin leaves on the host on purpose when the last container has gone, as lines of testnet.Diff. In
-// a pattern BRIDGE is the name of the chain's bridge.
+// What a plugin leaves on the host when the last container has gone, as lines of testnet.Diff. In a pattern BRIDGE is
+// the name of the chain's bridge and NETWORK the network's.
+const (
+	bridge   = `^\+ (link|fdb|tc|sysctl|route|address|neighbour) .*\bBRIDGE\b`
+	forwards = `^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects): `
+	anycast  = `^\+ route ipv6 anycast ` // the kernel adds them where it forwards
+)
+
+// stays is left on purpose. The bridge, with its gateway address, is the network's and no container's, and may carry
+// what others have put on it. Forwarding is the host's: whoever needed it meanwhile may still.
 var stays = map[string][]string{
-	// The bridge is the network's, not a container's, and may carry what others have put on it.
-	"veth-bridge": {`^\+ (link|fdb|tc|sysctl|route|address|neighbour) .*\bBRIDGE\b`},
-	// So is its gateway address. Forwarding is the host's: whoever needed it meanwhile may still.
-	"ip-config": {`^\+ (address|route) .*\bBRIDGE\b`, `^~ sysctl \S*forward\S*: `},
+	"veth-bridge": {bridge},
+	"ip-config":   {bridge, forwards, anycast},
 }
 
-// leaks are what a reference plugin leaves for lack of care. They are not ours to mend, but are named one by one, so
-// that nothing of ours hides behind them.
+// leaks is what a reference plugin leaves for lack of care. It is not ours to mend, but named in detail, so that
+// nothing of ours hides behind it: no rule or file of a container is among it.
 var leaks = map[string][]string{
-	"bridge": {`^\+ (link|fdb|tc|sysctl|route|address|neighbour) .*\bBRIDGE\b`, `^~ sysctl \S*forward\S*: `},
+	"bridge": {bridge, forwards, anycast, iptables(`nat`, `POSTROUTING`)},
+	"host-local": {
+		`^\+ file /var/lib/cni(/networks(/NETWORK)?)?: `, `^[+~] file /var/lib/cni/networks/NETWORK/(last_reserved_ip\.\d|lock): `,
+	},
+	"portmap": {
+		iptables(`nat`, `CNI-HOSTPORT-(DNAT|MASQ|SETMARK)|OUTPUT|POSTROUTING|PREROUTING`),
+		`^\+ nft rule ip6? nat (CNI-HOSTPORT-(MASQ|SETMARK)|OUTPUT|POSTROUTING|PREROUTING): .*` +
+			`(CNI portfwd|target\(name=MASQUERADE|jump CNI-HOSTPORT-DNAT)`,
+	},
+	"firewall": {
+		iptables(`filter`, `CNI-ADMIN|CNI-FORWARD|CNI-ISOLATION-STAGE-[12]|FORWARD`),
+		`^\+ nft rule ip6? filter (CNI-FORWARD|FORWARD): .*(CNI firewall plugin admin overrides|CNI firewall plugin rules)`,
+	},
+}
+
+// iptables are a table and chains that iptables-nft makes when they are first used.
+func iptables(table, chains string) string {
+	return `^\+ nft (table ip6? ` + table + `|chain ip6? ` + table + ` (` + chains + `))(:|$)`
 }
 
 // Left is the part of a difference between before and after that nothing explains.
 func Left(n *Network, diff string) string {
 	var explained []*regexp.Regexp
-	bridge, ok := n.Value("bridge").(string)
+	name, ok := n.Value("bridge").(string)
 	if !ok {
-		bridge = "cni0"
+		name = "cni0"
 	}
-	for _, plugin := range n.Types() {
+	names := strings.NewReplacer("BRIDGE", regexp.QuoteMeta(name), "NETWORK", regexp.QuoteMeta(n.List.Name))
+	for _, plugin := range n.AllTypes() {
 		for _, pattern := range append(stays[plugin], leaks[plugin]...) {
-			explained = append(explained, regexp.MustCompile(strings.ReplaceAll(pattern, "BRIDGE", regexp.QuoteMeta(bridge))))
+			explained = append(explained, regexp.MustCompile(names.Replace(pattern)))
 		}
 	}
 	var left []string

@@ -89,6 +89,17 @@ func (n *Network) Types() []string {
 	return names
 }
 
+// AllTypes are the chain's plugins and the IPAM plugins that they call.
+func (n *Network) AllTypes() []string {
+	names := n.Types()
+	for _, p := range n.List.Plugins {
+		if p.Network.IPAM.Type != "" {
+			names = append(names, p.Network.IPAM.Type)
+		}
+	}
+	return names
+}
+
 // Has tells whether the chain contains one of the plugins.
 func (n *Network) Has(plugins ...string) bool {
 	return slices.ContainsFunc(n.Types(), func(name string) bool { return slices.Contains(plugins, name) })
