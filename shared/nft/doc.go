@@ -15,10 +15,10 @@
 //
 //	holding, err := register.Get(conn, tag) // DEL; nil: nothing to do
 //	tx := conn.Begin(nft.Inet)
-//	err = register.Delete(conn, tx, holding)
+//	freed, err := register.Delete(conn, tx, holding)
 //	err = tx.Commit()
 //
 // Nothing of this costs more when the host has more attachments. What several attachments share and the last one has
 // to clear away is a counter ([Tx.AddCounter]) that elements of an object map refer to: the kernel counts the
-// references ([Object.Use]).
+// references, and [Register.Delete] deletes it with the last one.
 package nft

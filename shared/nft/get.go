@@ -9,6 +9,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
 // getAtOnce is how many single objects are asked for with one sendmsg: as many answers, of up to 8 KiB of kernel memory
@@ -29,15 +31,15 @@ type Object struct {
 // when the set or the table does not.
 func (c *Conn) Elements(table Table, s *Set, keys [][]byte) ([]*Element, error) {
 	found := make([]*Element, len(keys))
-	err := c.get(len(keys), func(w *writer, i int, seq uint32) {
-		w.begin(get(unix.NFT_MSG_GETSETELEM), 0, seq, table.Family, 0)
-		w.text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
-		w.text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
-		list := w.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
-		w.element(Element{Key: keys[i]})
-		w.closeNest(list)
-		w.end()
-	}, func(i int, m message) {
+	err := c.get(len(keys), func(w *nlsock.Writer, i int, seq uint32) {
+		w.BeginGen(get(unix.NFT_MSG_GETSETELEM), 0, seq, table.Family, 0)
+		w.Text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
+		w.Text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+		list := w.Nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
+		writeElement(w, Element{Key: keys[i]})
+		w.CloseNest(list)
+		w.End()
+	}, func(i int, m nlsock.Message) {
 		eachElement(m, func(e Element) { found[i] = &e })
 	})
 	if err != nil {
@@ -49,18 +51,18 @@ func (c *Conn) Elements(table Table, s *Set, keys [][]byte) ([]*Element, error) 
 // Counters looks counters up by name; one that does not exist is nil.
 func (c *Conn) Counters(table Table, names ...string) ([]*Object, error) {
 	found := make([]*Object, len(names))
-	err := c.get(len(names), func(w *writer, i int, seq uint32) {
-		w.begin(get(unix.NFT_MSG_GETOBJ), 0, seq, table.Family, 0)
-		w.text(unix.NFTA_OBJ_TABLE, table.Name)
-		w.text(unix.NFTA_OBJ_NAME, names[i])
-		w.number(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
-		w.end()
-	}, func(i int, m message) {
+	err := c.get(len(names), func(w *nlsock.Writer, i int, seq uint32) {
+		w.BeginGen(get(unix.NFT_MSG_GETOBJ), 0, seq, table.Family, 0)
+		w.Text(unix.NFTA_OBJ_TABLE, table.Name)
+		w.Text(unix.NFTA_OBJ_NAME, names[i])
+		w.Uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
+		w.End()
+	}, func(i int, m nlsock.Message) {
 		o := &Object{}
-		eachAttr(attrs(m.body), func(kind uint16, value []byte) {
+		nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, value []byte) {
 			switch kind {
 			case unix.NFTA_OBJ_NAME:
-				o.Name = cString(value)
+				o.Name = nlsock.CString(value)
 			case unix.NFTA_OBJ_USE:
 				o.Use = binary.BigEndian.Uint32(value)
 			case attrObjectUserdata:
@@ -78,12 +80,12 @@ func (c *Conn) Counters(table Table, names ...string) ([]*Object, error) {
 // HasChain says whether the chain exists.
 func (c *Conn) HasChain(table Table, name string) (bool, error) {
 	found := false
-	err := c.get(1, func(w *writer, _ int, seq uint32) {
-		w.begin(get(unix.NFT_MSG_GETCHAIN), 0, seq, table.Family, 0)
-		w.text(unix.NFTA_CHAIN_TABLE, table.Name)
-		w.text(unix.NFTA_CHAIN_NAME, name)
-		w.end()
-	}, func(int, message) { found = true })
+	err := c.get(1, func(w *nlsock.Writer, _ int, seq uint32) {
+		w.BeginGen(get(unix.NFT_MSG_GETCHAIN), 0, seq, table.Family, 0)
+		w.Text(unix.NFTA_CHAIN_TABLE, table.Name)
+		w.Text(unix.NFTA_CHAIN_NAME, name)
+		w.End()
+	}, func(int, nlsock.Message) { found = true })
 	if err != nil {
 		return false, fmt.Errorf("look up chain %s: %w", name, err)
 	}
@@ -93,12 +95,12 @@ func (c *Conn) HasChain(table Table, name string) (bool, error) {
 // HasSet says whether the set exists.
 func (c *Conn) HasSet(table Table, s *Set) (bool, error) {
 	found := false
-	err := c.get(1, func(w *writer, _ int, seq uint32) {
-		w.begin(get(unix.NFT_MSG_GETSET), 0, seq, table.Family, 0)
-		w.text(unix.NFTA_SET_TABLE, table.Name)
-		w.text(unix.NFTA_SET_NAME, s.Name)
-		w.end()
-	}, func(int, message) { found = true })
+	err := c.get(1, func(w *nlsock.Writer, _ int, seq uint32) {
+		w.BeginGen(get(unix.NFT_MSG_GETSET), 0, seq, table.Family, 0)
+		w.Text(unix.NFTA_SET_TABLE, table.Name)
+		w.Text(unix.NFTA_SET_NAME, s.Name)
+		w.End()
+	}, func(int, nlsock.Message) { found = true })
 	if err != nil {
 		return false, fmt.Errorf("look up set %s: %w", s.Name, err)
 	}
@@ -108,27 +110,27 @@ func (c *Conn) HasSet(table Table, s *Set) (bool, error) {
 func get(kind uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | kind }
 
 // get asks for n single objects, several with one sendmsg. Each has one answer: itself or ENOENT.
-func (c *Conn) get(n int, ask func(w *writer, i int, seq uint32), answer func(i int, m message)) error {
+func (c *Conn) get(n int, ask func(w *nlsock.Writer, i int, seq uint32), answer func(i int, m nlsock.Message)) error {
 	for done := 0; done < n; done += getAtOnce {
-		var w writer
-		first := c.seq + 1
+		var w nlsock.Writer
+		first := c.sock.NextSeq() + 1
 		for i := done; i < min(done+getAtOnce, n); i++ {
-			ask(&w, i, c.nextSeq())
+			ask(&w, i, c.sock.NextSeq())
 		}
-		if err := c.send(w.buf); err != nil {
+		if err := c.sock.Send(w.Buf); err != nil {
 			return err
 		}
-		err := c.readAll(func(m message) error {
-			i := int(m.seq - first)
+		err := c.sock.ReadAll(func(m nlsock.Message) error {
+			i := int(m.Seq - first)
 			if i < 0 || i >= getAtOnce {
 				return nil
 			}
-			if m.kind != unix.NLMSG_ERROR {
+			if m.Kind != unix.NLMSG_ERROR {
 				answer(done+i, m)
 				return nil
 			}
-			if r := parseRefusal(m); r.errno != 0 && r.errno != unix.ENOENT {
-				return r.errno
+			if r := nlsock.ParseRefusal(m); r.Errno != 0 && r.Errno != unix.ENOENT {
+				return r.Errno
 			}
 			return nil
 		})
@@ -139,31 +141,14 @@ func (c *Conn) get(n int, ask func(w *writer, i int, seq uint32), answer func(i 
 	return nil
 }
 
-// readAll reads until there is no more.
-func (c *Conn) readAll(f func(message) error) error {
-	var failed error
-	for {
-		data, err := c.receive()
-		if errors.Is(err, unix.EAGAIN) {
-			return failed
-		}
-		if err != nil {
-			return err
-		}
-		if err := eachMessage(data, f); err != nil && failed == nil {
-			failed = err
-		}
-	}
-}
-
 // Dump calls f for every element of a set; a set that does not exist has none. Other transactions at the same time may
 // make f see elements twice: restart is called before it starts anew. It costs what the set holds; use Elements to find
 // some.
 func (c *Conn) Dump(table Table, s *Set, restart func(), f func(Element)) error {
-	err := c.dump(unix.NFT_MSG_GETSETELEM, table.Family, func(w *writer) {
-		w.text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
-		w.text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
-	}, restart, func(m message) { eachElement(m, f) })
+	err := c.dump(unix.NFT_MSG_GETSETELEM, table.Family, func(w *nlsock.Writer) {
+		w.Text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
+		w.Text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+	}, restart, func(m nlsock.Message) { eachElement(m, f) })
 	if err != nil {
 		return fmt.Errorf("list set %s: %w", s.Name, err)
 	}
@@ -173,12 +158,12 @@ func (c *Conn) Dump(table Table, s *Set, restart func(), f func(Element)) error 
 // Rules lists the rules of one chain: comments and handles, not expressions. A chain that does not exist has none.
 func (c *Conn) Rules(table Table, chain string) ([]Rule, error) {
 	var rules []Rule
-	err := c.dump(unix.NFT_MSG_GETRULE, table.Family, func(w *writer) {
-		w.text(unix.NFTA_RULE_TABLE, table.Name)
-		w.text(unix.NFTA_RULE_CHAIN, chain)
-	}, func() { rules = nil }, func(m message) {
+	err := c.dump(unix.NFT_MSG_GETRULE, table.Family, func(w *nlsock.Writer) {
+		w.Text(unix.NFTA_RULE_TABLE, table.Name)
+		w.Text(unix.NFTA_RULE_CHAIN, chain)
+	}, func() { rules = nil }, func(m nlsock.Message) {
 		var r Rule
-		eachAttr(attrs(m.body), func(kind uint16, value []byte) {
+		nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, value []byte) {
 			switch kind {
 			case unix.NFTA_RULE_HANDLE:
 				r.Handle = binary.BigEndian.Uint64(value)
@@ -195,23 +180,28 @@ func (c *Conn) Rules(table Table, chain string) ([]Rule, error) {
 }
 
 // dump asks for a list. The kernel says in NLM_F_DUMP_INTR that the list changed meanwhile; then it starts again.
-func (c *Conn) dump(kind uint16, family uint8, where func(*writer), restart func(), f func(message)) error {
+func (c *Conn) dump(kind uint16, family uint8, where func(*nlsock.Writer), restart func(),
+	f func(nlsock.Message)) error {
 	for range maxRestarts {
-		var w writer
-		w.begin(get(kind), unix.NLM_F_DUMP, c.nextSeq(), family, 0)
+		var w nlsock.Writer
+		seq, torn := c.sock.NextSeq(), false
+		w.BeginGen(get(kind), unix.NLM_F_DUMP, seq, family, 0)
 		where(&w)
-		w.end()
-		if err := c.send(w.buf); err != nil {
+		w.End()
+		if err := c.sock.Send(w.Buf); err != nil {
 			return err
 		}
-		seq, torn := c.seq, false
-		err := c.readAll(func(m message) error {
-			if m.seq != seq {
+		err := c.sock.ReadAll(func(m nlsock.Message) error {
+			if m.Seq != seq {
 				return nil
 			}
-			torn = torn || m.flags&unix.NLM_F_DUMP_INTR != 0
-			if m.kind == unix.NLMSG_ERROR || m.kind == unix.NLMSG_DONE {
-				return dumpEnd(m)
+			torn = torn || m.Flags&unix.NLM_F_DUMP_INTR != 0
+			if m.Kind == unix.NLMSG_ERROR || m.Kind == unix.NLMSG_DONE {
+				// A list of something that does not exist is empty.
+				if r := nlsock.ParseRefusal(m); r.Errno != 0 && r.Errno != unix.ENOENT {
+					return r.Errno
+				}
+				return nil
 			}
 			f(m)
 			return nil
@@ -224,34 +214,22 @@ func (c *Conn) dump(kind uint16, family uint8, where func(*writer), restart func
 	return fmt.Errorf("the table changed %d times while it was read: %w", maxRestarts, unix.EAGAIN)
 }
 
-// dumpEnd is the error at the end of a dump; a list of something that does not exist is empty.
-func dumpEnd(m message) error {
-	if len(m.body) < 4 {
-		return nil
-	}
-	errno := unix.Errno(-int32(binary.NativeEndian.Uint32(m.body)))
-	if errno == 0 || errno == unix.ENOENT {
-		return nil
-	}
-	return errno
-}
-
 // eachElement reads the elements of a NFT_MSG_NEWSETELEM.
-func eachElement(m message, f func(Element)) {
-	eachAttr(attrs(m.body), func(kind uint16, list []byte) {
+func eachElement(m nlsock.Message, f func(Element)) {
+	nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, list []byte) {
 		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 			return
 		}
-		eachAttr(list, func(_ uint16, item []byte) {
+		nlsock.EachAttr(list, func(_ uint16, item []byte) {
 			var e Element
-			eachAttr(item, func(kind uint16, value []byte) {
+			nlsock.EachAttr(item, func(kind uint16, value []byte) {
 				switch kind {
 				case unix.NFTA_SET_ELEM_KEY:
 					e.Key = dataValue(value)
 				case unix.NFTA_SET_ELEM_DATA:
 					e.Data = dataValue(value)
 				case unix.NFTA_SET_ELEM_OBJREF:
-					e.Object = cString(value)
+					e.Object = nlsock.CString(value)
 				case unix.NFTA_SET_ELEM_USERDATA:
 					e.Comment = comment(value)
 				}
@@ -263,7 +241,7 @@ func eachElement(m message, f func(Element)) {
 
 // dataValue copies the NFTA_DATA_VALUE out of the receive buffer.
 func dataValue(nested []byte) (value []byte) {
-	eachAttr(nested, func(kind uint16, v []byte) {
+	nlsock.EachAttr(nested, func(kind uint16, v []byte) {
 		if kind == unix.NFTA_DATA_VALUE {
 			value = append([]byte(nil), v...)
 		}

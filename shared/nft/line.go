@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
 // noteLines cuts a note into comments.
@@ -55,7 +57,7 @@ func keyLines(s *Set, elems []Element) []string {
 func (s *Set) cutPort(key []byte) (prefix string, port uint16) {
 	before := 0
 	for _, t := range s.Key[:len(s.Key)-1] {
-		before += align(t.size)
+		before += nlsock.Align(t.size)
 	}
 	if before > 0 {
 		prefix = text(s.Key[:len(s.Key)-1], key) + " . "
@@ -128,5 +130,5 @@ func portEnd(s *Set) int {
 	if len(s.Key) == 1 {
 		return InetService.size
 	}
-	return align(InetService.size)
+	return nlsock.Align(InetService.size)
 }

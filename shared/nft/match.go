@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
 // Registers of nf_tables: 1 to 4 have 16 bytes, 8 to 23 are the same memory in pieces of 4 bytes
@@ -58,7 +60,7 @@ func Load(fields ...Field) (exprs []expr.Any, register uint32) {
 	at := uint32(firstReg32)
 	for _, f := range fields {
 		exprs = append(exprs, f.load(at))
-		at += uint32(align(f.size) / 4)
+		at += uint32(nlsock.Align(f.size) / 4)
 	}
 	return exprs, firstReg32
 }

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,7 @@ type Register struct {
 	table Table
 	set   *Set
 	sets  map[string]*Set
+	more  func(name string) *Set
 }
 
 // NewRegister describes the register called name, for owners that have elements in sets.
@@ -35,6 +38,20 @@ func NewRegister(table Table, name string, sets ...*Set) *Register {
 		r.sets[s.Name] = s
 	}
 	return r
+}
+
+// Also adds sets that are made as they are needed: of a name that NewRegister was not given, find says which set it is,
+// or nil. It returns r.
+func (r *Register) Also(find func(name string) *Set) *Register {
+	r.more = find
+	return r
+}
+
+func (r *Register) find(name string) *Set {
+	if s, ok := r.sets[name]; ok || r.more == nil {
+		return s
+	}
+	return r.more(name)
 }
 
 // Set is the register's own set, to be made along with the other sets.
@@ -48,6 +65,8 @@ type Holding struct {
 	Notes []string
 	// Elements are the owner's elements in the shared sets. What Get returns has their keys alone.
 	Elements []InSet
+
+	lines int // in the register, of what Get returns
 }
 
 // InSet is some elements of one set.
@@ -109,42 +128,58 @@ func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
 	}
 }
 
-// Delete writes into the transaction the deletion of what the holding says, after looking up which of the elements
-// exist and still carry the owner's tag: what somebody else has put there meanwhile is not touched.
-func (r *Register) Delete(c *Conn, tx *Tx, h *Holding) error {
-	for _, in := range h.Elements {
-		keys := make([][]byte, len(in.Elements))
-		for i, e := range in.Elements {
-			keys[i] = e.Key
-		}
-		found, err := c.Elements(r.table, in.Set, keys)
-		if err != nil {
-			return err
-		}
-		var own []Element
-		for _, e := range found {
-			if e != nil && e.Comment == h.Owner {
-				own = append(own, *e)
+// Delete writes into the transaction the deletion of what the holdings say, after looking up which of the elements
+// exist and still carry the owner's tag: what somebody else has put there meanwhile is not touched. Counters that only
+// these elements refer to are deleted too, and returned: what they stand for has no user any more.
+func (r *Register) Delete(c *Conn, tx *Tx, holdings ...*Holding) (freed []*Object, err error) {
+	references := map[string]uint32{}
+	for _, h := range holdings {
+		for _, in := range h.Elements {
+			own, err := r.owned(c, h.Owner, in)
+			if err != nil {
+				return nil, err
 			}
-		}
-		tx.DeleteElements(in.Set, own...)
-	}
-	for i := 0; ; i += getAtOnce {
-		keys := make([][]byte, getAtOnce)
-		for j := range keys {
-			keys[j] = recordKey(h.Owner, i+j)
-		}
-		found, err := c.Elements(r.table, r.set, keys)
-		if err != nil {
-			return err
-		}
-		for _, e := range found {
-			if e == nil {
-				return nil
+			for _, e := range own {
+				if e.Object != "" {
+					references[e.Object]++
+				}
 			}
-			tx.DeleteElements(r.set, *e)
+			tx.DeleteElements(in.Set, own...)
+		}
+		for i := range h.lines {
+			tx.DeleteElements(r.set, Element{Key: recordKey(h.Owner, i)})
 		}
 	}
+	counters, err := c.Counters(r.table, slices.Sorted(maps.Keys(references))...)
+	if err != nil {
+		return nil, err
+	}
+	for _, counter := range counters {
+		if counter != nil && counter.Use == references[counter.Name] {
+			tx.DeleteCounter(counter.Name)
+			freed = append(freed, counter)
+		}
+	}
+	return freed, nil
+}
+
+// owned looks up which of the elements exist and carry the owner's tag.
+func (r *Register) owned(c *Conn, owner string, in InSet) ([]Element, error) {
+	keys := make([][]byte, len(in.Elements))
+	for i, e := range in.Elements {
+		keys[i] = e.Key
+	}
+	found, err := c.Elements(r.table, in.Set, keys)
+	if err != nil {
+		return nil, err
+	}
+	var own []Element
+	for _, e := range found {
+		if e != nil && e.Comment == owner {
+			own = append(own, *e)
+		}
+	}
+	return own, nil
 }
 
 // Owners lists the tags of all that are in the register and start with prefix. It costs what the register holds.
@@ -176,7 +211,7 @@ func (r *Register) parse(owner string, lines []string) (*Holding, error) {
 	if lines[0] != owner {
 		return nil, fmt.Errorf("look up %s in set %s: its key is taken by %q", owner, r.set.Name, lines[0])
 	}
-	h := &Holding{Owner: owner}
+	h := &Holding{Owner: owner, lines: len(lines)}
 	bySet := map[string]int{}
 	for _, line := range lines[1:] {
 		if rest, ok := strings.CutPrefix(line, notePrefix); ok {
@@ -188,8 +223,8 @@ func (r *Register) parse(owner string, lines []string) (*Holding, error) {
 			continue
 		}
 		name, keys, _ := strings.Cut(line, " ")
-		set, ok := r.sets[name]
-		if !ok {
+		set := r.find(name)
+		if set == nil {
 			return nil, fmt.Errorf("look up %s in set %s: it has elements in an unknown set: %q", owner, r.set.Name, line)
 		}
 		elems, err := parseKeys(set, keys)

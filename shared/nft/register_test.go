@@ -131,7 +131,7 @@ func TestRegister(t *testing.T) {
 	w.run(`add element inet cni-chain any4 { tcp . 8000 comment "other" : 10.0.0.9 . 80 }`)
 	w.run("delete element inet cni-chain any4 { tcp . 80 }")
 	tx := w.Begin(nft.Inet)
-	if err := owners.Delete(w.Conn, tx, got); err != nil {
+	if _, err := owners.Delete(w.Conn, tx, got); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(); err != nil {
@@ -196,7 +196,7 @@ func TestBigTransactionIsOneBatch(t *testing.T) {
 		t.Errorf("the map holds %d elements, %v", n, err)
 	}
 	tx := w.Begin(nft.Inet)
-	if err := owners.Delete(w.Conn, tx, h); err != nil {
+	if _, err := owners.Delete(w.Conn, tx, h); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.Commit(); err != nil {
@@ -204,5 +204,37 @@ func TestBigTransactionIsOneBatch(t *testing.T) {
 	}
 	if list := w.run("list", "ruleset"); strings.Contains(list, "bob") {
 		t.Errorf("something of bob's is left")
+	}
+}
+
+// TestLastUserFreesTheCounter: what two owners share goes with the second, and its comment comes back.
+func TestLastUserFreesTheCounter(t *testing.T) {
+	w := newWorld(t)
+	for i, owner := range []string{alice, bob} {
+		w.commit(func(tx *nft.Tx) {
+			tx.AddCounter("local-cni0", "route_localnet was 0")
+			owners.Add(tx, nft.Holding{Owner: owner, Elements: []nft.InSet{{Set: local, Elements: []nft.Element{
+				{Key: []byte{10, 0, 0, byte(i)}, Object: "local-cni0"}}}}})
+		})
+	}
+	for i, owner := range []string{bob, alice} {
+		h, err := owners.Get(w.Conn, owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx := w.Begin(nft.Inet)
+		freed, err := owners.Delete(w.Conn, tx, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if len(freed) != i || i == 1 && freed[0].Comment != "route_localnet was 0" {
+			t.Errorf("deleting %s has freed %v", owner, freed)
+		}
+	}
+	if list := w.run("list", "counters"); strings.Contains(list, "local-cni0") {
+		t.Errorf("the counter is left: %s", list)
 	}
 }

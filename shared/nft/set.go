@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
 // Type is what one field of a set's key or a map's value holds. Its number is how nft names it when it lists the set
@@ -113,7 +115,7 @@ func length(types []Type) int {
 	}
 	n := 0
 	for _, t := range types {
-		n += align(t.size)
+		n += nlsock.Align(t.size)
 	}
 	return n
 }
@@ -137,7 +139,7 @@ func text(types []Type, data []byte) string {
 			return fmt.Sprintf("%x", data)
 		}
 		fields = append(fields, t.format(data[:t.size]))
-		data = data[min(align(t.size), len(data)):]
+		data = data[min(nlsock.Align(t.size), len(data)):]
 	}
 	return strings.Join(fields, " . ")
 }
@@ -210,7 +212,7 @@ func parseMark(s string) ([]byte, error) {
 	return binary.NativeEndian.AppendUint32(nil, uint32(n)), err
 }
 
-func formatName(b []byte) string { return cString(b) }
+func formatName(b []byte) string { return nlsock.CString(b) }
 
 func parseName(s string) ([]byte, error) {
 	if len(s) >= unix.IFNAMSIZ {

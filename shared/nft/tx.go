@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
 // Table is a table by address family and name.
@@ -81,11 +83,12 @@ func (e *Error) Unwrap() error { return e.Errno }
 type Tx struct {
 	conn  *Conn
 	table Table
-	w     writer
+	w     nlsock.Writer
 	ops   []op
 }
 
-// op remembers a message for the error that the kernel may give: what it does, and for elements where each one is.
+// op remembers a message, whose sequence number is its index, for the error that the kernel may give: what it does, and
+// for elements where each one is.
 type op struct {
 	what  string
 	set   *Set
@@ -96,8 +99,8 @@ type op struct {
 // Begin starts a transaction.
 func (c *Conn) Begin(table Table) *Tx {
 	tx := &Tx{conn: c, table: table}
-	tx.w.begin(unix.NFNL_MSG_BATCH_BEGIN, 0, c.nextSeq(), unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
-	tx.w.end()
+	tx.w.BeginGen(unix.NFNL_MSG_BATCH_BEGIN, 0, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	tx.w.End()
 	tx.ops = append(tx.ops, op{what: "change table " + table.String()})
 	return tx
 }
@@ -112,65 +115,54 @@ func (tx *Tx) Commit() error {
 		return nil
 	}
 	c := tx.conn
-	first := c.seq - uint32(len(tx.ops)) + 1
 	// The kernel answers every message that fails, and those which ask for it. One question, on the last, is enough to
 	// know that it went through.
-	tx.w.acknowledge()
-	tx.w.begin(unix.NFNL_MSG_BATCH_END, 0, c.nextSeq(), unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
-	tx.w.end()
-	if err := c.send(tx.w.buf); err != nil {
+	tx.w.Acknowledge()
+	tx.w.BeginGen(unix.NFNL_MSG_BATCH_END, 0, uint32(len(tx.ops)), unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	tx.w.End()
+	if err := c.sock.Send(tx.w.Buf); err != nil {
 		return fmt.Errorf("change table %v: %w", tx.table, err)
 	}
 	c.batches++
-	return tx.readAnswer(first)
+	return tx.readAnswer()
 }
 
 // readAnswer reads until the kernel has no more to say, and returns the first refusal.
-func (tx *Tx) readAnswer(first uint32) error {
+func (tx *Tx) readAnswer() error {
 	var refused *Error
 	acknowledged := false
-	for {
-		data, err := tx.conn.receive()
-		if errors.Is(err, unix.EAGAIN) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("change table %v: %w", tx.table, err)
-		}
-		err = eachMessage(data, func(m message) error {
-			if m.kind != unix.NLMSG_ERROR || m.seq-first >= uint32(len(tx.ops)) {
-				return nil
-			}
-			r := parseRefusal(m)
-			acknowledged = acknowledged || r.errno == 0
-			if r.errno != 0 && refused == nil {
-				refused = tx.ops[m.seq-first].refuse(r)
-			}
+	err := tx.conn.sock.ReadAll(func(m nlsock.Message) error {
+		if m.Kind != unix.NLMSG_ERROR || m.Seq >= uint32(len(tx.ops)) {
 			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("change table %v: %w", tx.table, err)
 		}
-	}
-	if refused != nil {
+		r := nlsock.ParseRefusal(m)
+		acknowledged = acknowledged || r.Errno == 0
+		if r.Errno != 0 && refused == nil {
+			refused = tx.ops[m.Seq].refuse(r)
+		}
+		return nil
+	})
+	switch {
+	case refused != nil:
 		return refused
-	}
-	if !acknowledged {
+	case err != nil:
+		return fmt.Errorf("change table %v: %w", tx.table, err)
+	case !acknowledged:
 		return fmt.Errorf("change table %v: the kernel gave no answer", tx.table)
 	}
 	return nil
 }
 
 // refuse makes the error, naming the element when the kernel points at one.
-func (o op) refuse(r refusal) *Error {
-	e := &Error{Op: o.what, Errno: r.errno, Message: r.text}
+func (o op) refuse(r nlsock.Refusal) *Error {
+	e := &Error{Op: o.what, Errno: r.Errno, Message: r.Text}
 	if o.set == nil {
 		return e
 	}
 	e.Set = o.set
 	start := 0
 	for i, end := range o.ends {
-		if r.offset > 0 && r.offset >= start && r.offset < end || len(o.ends) == 1 {
+		if r.Offset > 0 && r.Offset >= start && r.Offset < end || len(o.ends) == 1 {
 			e.Element = &o.elems[i]
 			e.Op = fmt.Sprintf("%s: %s", o.what, o.set.Text(o.elems[i].Key))
 			break
@@ -182,13 +174,8 @@ func (o op) refuse(r refusal) *Error {
 
 // begin starts the message of one operation.
 func (tx *Tx) begin(kind int, flags uint16, what string) {
+	tx.w.BeginGen(uint16(unix.NFNL_SUBSYS_NFTABLES<<8|kind), flags, uint32(len(tx.ops)), tx.table.Family, 0)
 	tx.ops = append(tx.ops, op{what: what})
-	tx.w.begin(uint16(unix.NFNL_SUBSYS_NFTABLES<<8|kind), flags, tx.conn.nextSeq(), tx.table.Family, 0)
-}
-
-func (c *Conn) nextSeq() uint32 {
-	c.seq++
-	return c.seq
 }
 
 // Apply commits what change writes; when the kernel finds part of the table missing, it commits base and change in one
