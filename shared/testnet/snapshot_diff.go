@@ -100,11 +100,11 @@ func samePieces(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// String is the object on one line, without its place, and without fields that are 0, as most are for most.
+// String is the object on one line, without its place, and without the settings of an interface that are 0, as most are.
 func (o Object) String() string {
 	var values []string
 	for _, field := range o.Fields {
-		if field.Value == "0" && o.Section != Sysctls {
+		if field.Value == "0" && o.Section == Links {
 			continue
 		}
 		values = append(values, field.Name+" "+field.Value)

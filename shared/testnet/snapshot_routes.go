@@ -150,8 +150,8 @@ func protocolName(protocol byte) string {
 	return strconv.Itoa(int(protocol))
 }
 
-// noSuppress is -1, the suppress-prefixlength or suppress-ifgroup of a rule that has none.
-const noSuppress = "4294967295"
+// noLimit is what a rule has that suppresses no routes and looks at all of a mark: -1 of 32 bits.
+const noLimit = "4294967295"
 
 // collectRules lists the routing rules.
 func (c *collector) collectRules() error {
@@ -193,7 +193,7 @@ func ruleText(body []byte, attrs attributes) string {
 		text = append(text, "not")
 	}
 	for _, number := range attrs.named(ruleNumbers, "") {
-		if number.Value == noSuppress {
+		if number.Value == noLimit {
 			continue
 		}
 		text = append(text, number.Name+" "+number.Value)
