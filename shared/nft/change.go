@@ -68,39 +68,34 @@ func (tx *Tx) DeleteChain(name string) {
 }
 
 // AddRule appends a rule to a chain. Adding it again gives it twice: flush the chain first, in the same transaction.
-func (tx *Tx) AddRule(chain string, r Rule) error {
-	return tx.addRule(chain, r, unix.NLM_F_APPEND)
+func (tx *Tx) AddRule(chain string, r Rule) {
+	tx.addRule(chain, r, unix.NLM_F_APPEND)
 }
 
 // InsertRule puts a rule before all others of a chain.
-func (tx *Tx) InsertRule(chain string, r Rule) error {
-	return tx.addRule(chain, r, 0)
+func (tx *Tx) InsertRule(chain string, r Rule) {
+	tx.addRule(chain, r, 0)
 }
 
-func (tx *Tx) addRule(chain string, r Rule, flags uint16) error {
+func (tx *Tx) addRule(chain string, r Rule, flags uint16) {
 	what := "add rule to chain " + chain
 	if r.Comment != "" {
 		what += " (" + r.Comment + ")"
-	}
-	exprs := make([][]byte, len(r.Exprs))
-	for i, e := range r.Exprs {
-		data, err := expr.Marshal(tx.table.Family, e)
-		if err != nil {
-			return &Error{Op: what, Errno: unix.EINVAL, Message: err.Error()}
-		}
-		exprs[i] = data
 	}
 	tx.begin(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|flags, what)
 	tx.w.Text(unix.NFTA_RULE_TABLE, tx.table.Name)
 	tx.w.Text(unix.NFTA_RULE_CHAIN, chain)
 	at := tx.w.Nest(unix.NFTA_RULE_EXPRESSIONS)
-	for _, data := range exprs {
+	for _, e := range r.Exprs {
+		data, err := expr.Marshal(tx.table.Family, e)
+		if err != nil && tx.err == nil {
+			tx.err = &Error{Op: what, Errno: unix.EINVAL, Message: err.Error()}
+		}
 		tx.w.Bytes(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
 	}
 	tx.w.CloseNest(at)
 	tx.comment(unix.NFTA_RULE_USERDATA, userdata.TypeComment, r.Comment)
 	tx.w.End()
-	return nil
 }
 
 // DeleteRule deletes one rule by the handle that Rules has given.
