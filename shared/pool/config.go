@@ -14,6 +14,8 @@ const DefaultDataDir = "/run/cni-chain/pool"
 
 // Config is a pool's configuration. Keys that host-local has are called and mean what they do there.
 type Config struct {
+	// Type is how the plugin is called that has the pool. This package does not look at it.
+	Type string `json:"type,omitempty"`
 	// Ranges are the range sets. An attachment gets one address of each set, in this order; the ranges of one set are
 	// alternatives, of one address family. No two ranges overlap.
 	Ranges [][]Range `json:"ranges,omitempty"`

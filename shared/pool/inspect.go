@@ -54,12 +54,14 @@ func (p *Pool) Check(ctx context.Context, o owner.Owner, r Request, addresses []
 // foreign finds an address that lies in the ranges and is not among those held.
 func foreign(sets []set, held record, addresses []netip.Addr) error {
 	for _, a := range addresses {
-		if slices.Contains(held.addresses, a.Unmap()) {
+		a = a.Unmap()
+		if slices.Contains(held.addresses, a) {
 			continue
 		}
 		for _, s := range sets {
-			if _, ok := s.find(a.Unmap()); ok {
-				return fmt.Errorf("address %s is in the pool's ranges but not leased to %s, which holds %v", a, held.tag, held.addresses)
+			if _, ok := s.find(a); ok {
+				return fmt.Errorf("address %s is in the pool's ranges but not leased to %s, which holds %v",
+					a, describe(held.tag), held.addresses)
 			}
 		}
 	}

@@ -214,7 +214,7 @@ func TestStatus(t *testing.T) {
 		}
 		lease(t, p, container(i))
 	}
-	if err := p.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "no address left in 10.0.0.1-10.0.0.6, 5 are leased") {
+	if err := p.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "no address left in 10.0.0.1-10.0.0.6 (5 leased)") {
 		t.Errorf("full: %v", err)
 	}
 	file := filepath.Join(tempDir(t), "file")

@@ -134,7 +134,7 @@ func (p *Pool) Allocate(ctx context.Context, o owner.Owner, r Request) (Lease, e
 func existing(plan plan, held record, lease *Lease) error {
 	l, ok := plan.lease(held.addresses)
 	if !ok {
-		return fmt.Errorf("%s holds %v already, which is not what is asked for now: DEL it first", held.tag, held.addresses)
+		return fmt.Errorf("%s holds %v already, which is not what is asked for now: DEL it first", describe(held.tag), held.addresses)
 	}
 	l.Existing = true
 	*lease = l

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
 // Request is what a runtime asks for one attachment.
@@ -115,7 +117,7 @@ type ExhaustedError struct {
 }
 
 func (e *ExhaustedError) Error() string {
-	return fmt.Sprintf("pool %s has no address left in %s, %d are leased: "+
+	return fmt.Sprintf("pool %s has no address left in %s (%d leased): "+
 		"remove attachments that are gone (GC), or give it a larger range", e.Pool, e.Ranges, e.Leases)
 }
 
@@ -129,5 +131,13 @@ func (e *TakenError) Error() string {
 	if e.By == "" {
 		return fmt.Sprintf("address %s is reserved by a file that no plugin made", e.Address)
 	}
-	return fmt.Sprintf("address %s is leased to %s", e.Address, e.By)
+	return fmt.Sprintf("address %s is leased to %s", e.Address, describe(e.By))
+}
+
+// describe is an owner's tag for people.
+func describe(tag string) string {
+	if o, ok := owner.Parse(tag); ok {
+		return o.String()
+	}
+	return tag
 }

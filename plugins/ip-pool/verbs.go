@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/shared/netns"
+	"github.com/cni-chain/cni-chain/shared/owner"
+	"github.com/cni-chain/cni-chain/shared/pool"
+)
+
+type request = chain.Request[Config]
+
+func poolOf(r *request) *pool.Pool { return pool.Open(r.Network, r.Conf.IPAM) }
+
+func ownerOf(r *request) owner.Owner {
+	return owner.Owner{Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName}
+}
+
+func add(ctx context.Context, r *request) error {
+	dns, err := dnsOf(r)
+	if err != nil {
+		return err
+	}
+	var lease pool.Lease
+	err = r.Do("lease addresses", func() (err error) {
+		lease, err = poolOf(r).Allocate(ctx, ownerOf(r), wishes(r))
+		if err == nil && lease.Existing {
+			err = refuseLive(r, lease)
+		}
+		return coded(err, chain.CodeTryAgain)
+	}, func() error {
+		if lease.Existing {
+			return nil // as it was found
+		}
+		// The undo after a signal: the context is over, the lock is still needed.
+		return poolOf(r).Release(context.WithoutCancel(ctx), ownerOf(r))
+	})
+	if err != nil {
+		return err
+	}
+	r.Result, err = result(lease, r.Conf.IPAM.Routes, dns)
+	return err
+}
+
+// refuseLive tells a second ADD of a live attachment from an ADD after one that was killed: only the first has the
+// addresses on its interface. The plugins that lease before they make the interface (ptp) would answer the failure that
+// follows with a DEL, and give a live container's address to the next one.
+func refuseLive(r *request, lease pool.Lease) error {
+	if r.Sandbox() == nil {
+		return nil
+	}
+	return netns.Do(r.Sandbox(), func() error {
+		links, err := net.Interfaces()
+		if err != nil {
+			return fmt.Errorf("list the interfaces of %s: %w", r.NetNS, err)
+		}
+		for _, link := range links {
+			if link.Name != r.IfName {
+				continue
+			}
+			addresses, err := link.Addrs()
+			if err != nil {
+				return fmt.Errorf("list the addresses of %s in %s: %w", r.IfName, r.NetNS, err)
+			}
+			for _, has := range addresses {
+				for _, leased := range lease.Addresses {
+					if p, err := netip.ParsePrefix(has.String()); err == nil && p.Addr() == leased.Prefix.Addr() {
+						return fmt.Errorf("%s has its address %s already: DEL it before the next ADD", ownerOf(r), p)
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func del(ctx context.Context, r *request) error {
+	return r.Do("release the addresses of "+ownerOf(r).String(), func() error {
+		return poolOf(r).Release(ctx, ownerOf(r))
+	}, nil)
+}
+
+func check(ctx context.Context, r *request) error {
+	var addresses []netip.Addr
+	if r.Prev != nil {
+		for _, ip := range r.Prev.IPs {
+			if ip.Interface != nil && r.Prev.Interfaces[*ip.Interface].Name != r.IfName {
+				continue // another link's
+			}
+			if a, ok := netip.AddrFromSlice(ip.Address.IP); ok {
+				addresses = append(addresses, a)
+			}
+		}
+	}
+	return coded(poolOf(r).Check(ctx, ownerOf(r), wishes(r), addresses), chain.CodeStep)
+}
+
+func gc(ctx context.Context, r *request) error {
+	var valid []owner.Owner
+	for _, a := range r.Valid {
+		valid = append(valid, owner.Owner{Network: r.Network, ContainerID: a.ContainerID, IfName: a.IfName})
+	}
+	return r.Do("release the addresses of attachments that are gone", func() error {
+		return poolOf(r).GC(ctx, valid)
+	}, nil)
+}
+
+func status(ctx context.Context, r *request) error {
+	_, err := dnsOf(r)
+	if err := errors.Join(poolOf(r).Status(ctx), err); err != nil {
+		return chain.Errorf(chain.CodeNotAvailable, "%w", err)
+	}
+	return nil
+}
