@@ -5,6 +5,7 @@ package chain
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -64,7 +65,10 @@ func openNetNS(path string, allowOwn bool) (*os.File, error) {
 // isNetNS asks the kernel for the kind of a namespace file (ioctl_ns(2), linux/nsfs.h). The file's name does not say
 // it: that of a namespace mounted elsewhere, as /run/netns/NAME, is where it is mounted.
 func isNetNS(file *os.File) bool {
-	const nsGetNSType = 0xb703
+	nsGetNSType := uintptr(0xb703)
+	if strings.HasPrefix(runtime.GOARCH, "ppc64") || strings.HasPrefix(runtime.GOARCH, "mips") {
+		nsGetNSType |= 1 << 29 // their _IOC_NONE is 1 (uapi/asm/ioctl.h)
+	}
 	kind, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), nsGetNSType, 0)
 	return errno == 0 && kind == syscall.CLONE_NEWNET
 }
