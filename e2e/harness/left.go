@@ -38,11 +38,14 @@ var leaks = map[string][]string{
 		iptables(`nat`, `CNI-HOSTPORT-(DNAT|MASQ|SETMARK)|OUTPUT|POSTROUTING|PREROUTING`),
 		`^\+ nft rule ip6? nat (CNI-HOSTPORT-(MASQ|SETMARK)|OUTPUT|POSTROUTING|PREROUTING): .*` +
 			`(CNI portfwd|target\(name=MASQUERADE|jump CNI-HOSTPORT-DNAT)`,
+		`^~ sysctl ipv4/conf/BRIDGE/route_localnet: `,
 	},
 	"firewall": {
 		iptables(`filter`, `CNI-ADMIN|CNI-FORWARD|CNI-ISOLATION-STAGE-[12]|FORWARD`),
 		`^\+ nft rule ip6? filter (CNI-FORWARD|FORWARD): .*(CNI firewall plugin admin overrides|CNI firewall plugin rules)`,
+		`^\+ nft rule ip6? filter CNI-ISOLATION-STAGE-[12]: .*\(ingressPolicy: `,
 	},
+	"tuning": {`^\+ file /run/cni(/tuning)?: `},
 }
 
 // iptables are a table and chains that iptables-nft makes when they are first used.

@@ -55,7 +55,7 @@ func Parse(t testing.TB, conflist string) *Network {
 }
 
 // ParseWith is Parse for a runtime that executes plugins in a way of its own (traced, killed); nil is the usual way,
-// with what plugins log on stderr.
+// with what plugins say on stderr in the test's log.
 func ParseWith(t testing.TB, conflist string, exec invoke.Exec) *Network {
 	t.Helper()
 	list, err := libcni.NetworkConfFromBytes([]byte(conflist))
@@ -63,7 +63,7 @@ func ParseWith(t testing.TB, conflist string, exec invoke.Exec) *Network {
 		t.Fatal(err)
 	}
 	if exec == nil {
-		exec = &invoke.DefaultExec{RawExec: &invoke.RawExec{Stderr: os.Stderr}}
+		exec = &invoke.DefaultExec{RawExec: &invoke.RawExec{Stderr: t.Output()}}
 	}
 	n := &Network{List: list, Cache: t.TempDir()}
 	n.CNI = libcni.NewCNIConfigWithCacheDir(PluginDirs(), n.Cache, exec)

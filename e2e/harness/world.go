@@ -33,6 +33,9 @@ func NewWorld(t testing.TB, n *Network) *World {
 	if err := os.WriteFile("/etc/resolv.conf", []byte("nameserver "+HostDNS+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// The kernel finishes IPv6 addresses a moment after they are given; what comes from that is not the plugins' doing.
+	port := w.Outside.StartServer(t, "tcp", ":0")
+	w.Host.MustAsk(t, "tcp", netip.AddrPortFrom(w.Outside.V6, port).String())
 	if name := n.Cable(); name != "" {
 		w.LAN = lay(t, name)
 	}
