@@ -110,8 +110,8 @@ func openAt(dir *os.File, path string, how *unix.OpenHow) (*os.File, error) {
 	}
 }
 
-// makeDirs makes the directories that the place lacks, marks them as ours, and opens the last. They get the owner of the
-// directory above: in a user namespace that is the container's root.
+// makeDirs makes the directories that the place lacks, marks them as ours, and opens the last. They get the owner of
+// the directory above: in a user namespace that is the container's root.
 func (p place) makeDirs(root *os.File) (*os.File, error) {
 	dir, err := openDir(root, ".")
 	for _, path := range p.dirs() {

@@ -148,6 +148,7 @@ func fill(pattern string, n names) (path string, missing []string) {
 		b.WriteString(before)
 		key, after, closed := strings.Cut(rest, "}")
 		if !found || !closed {
+			b.WriteString(strings.TrimPrefix(pattern, before)) // a brace that nothing closes
 			return b.String(), missing
 		}
 		name, ok := n[key]

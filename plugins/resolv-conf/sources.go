@@ -97,8 +97,8 @@ func noServer(conf *Config, found resolv.Inherited) error {
 	if conf.ResolvConf != "" {
 		key = "fallback"
 	}
-	return chain.Errorf(codeNoServer, "no name server is left: neither the runtime, nor dns.nameservers, nor prevResult has "+
-		"one, and %s; set dns.nameservers or %s", why, key)
+	return chain.Errorf(codeNoServer, "no name server is left: neither the runtime nor dns.nameservers nor prevResult "+
+		"has one, and %s; set dns.nameservers or %s", why, key)
 }
 
 // combine merges two configurations field by field: the stronger one's, or all of both. The local domain and the search
