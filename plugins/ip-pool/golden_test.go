@@ -98,7 +98,8 @@ func TestGolden(t *testing.T) {
 	}
 	dir := t.TempDir()
 	resolvConf := filepath.Join(dir, "resolv.conf")
-	err = os.WriteFile(resolvConf, []byte("nameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch a.example b.example\noptions ndots:2\n"), 0o600)
+	const content = "nameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch a.example b.example\noptions ndots:2\n"
+	err = os.WriteFile(resolvConf, []byte(content), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,10 @@ func TestGolden(t *testing.T) {
 
 func TestEachStepFailed(t *testing.T) {
 	ns := testnet.NewNS(t)
-	for name, ips := range map[string]string{"any address": "", "a requested one": `"runtimeConfig": {"ips": ["10.0.0.9"]},`} {
+	for name, ips := range map[string]string{
+		"any address":     "",
+		"a requested one": `"runtimeConfig": {"ips": ["10.0.0.9"]},`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			dataDir := t.TempDir()
 			p := pool.Open("podnet", pool.Config{DataDir: dataDir})
@@ -131,17 +135,20 @@ func TestEachStepFailed(t *testing.T) {
 	}
 }
 
-// TestFailedAddLeavesAnEarlierLease: what a killed ADD left is the runtime's to DEL, and no error of ours takes it away.
+// TestFailedAddLeavesAnEarlierLease: what a killed ADD left is the runtime's to DEL, and no error of ours takes it
+// away.
 func TestFailedAddLeavesAnEarlierLease(t *testing.T) {
 	ns := testnet.NewNS(t)
 	dataDir := t.TempDir()
 	conf := pool.Config{DataDir: dataDir, Subnet: "10.0.0.0/24"}
 	p := pool.Open("podnet", conf)
-	if _, err := p.Allocate(t.Context(), owner.Owner{Network: "podnet", ContainerID: "c1", IfName: "eth0"}, pool.Request{}); err != nil {
+	o := owner.Owner{Network: "podnet", ContainerID: "c1", IfName: "eth0"}
+	if _, err := p.Allocate(t.Context(), o, pool.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	call := chaintest.Call{Command: "ADD", ContainerID: "c1", IfName: "eth0", NetNS: ns.Path,
-		Config: fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "podnet", "ipam": {"dataDir": %q, "subnet": "10.0.0.0/24"}}`, dataDir)}
+		Config: fmt.Sprintf(`{"cniVersion": "1.1.0", "name": "podnet",
+			"ipam": {"dataDir": %q, "subnet": "10.0.0.0/24"}}`, dataDir)}
 	chaintest.FailEachStep(t, &plugin, call, nil, func(t *testing.T) string { return world{pool: p}.left(t) })
 }
 

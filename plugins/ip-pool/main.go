@@ -33,7 +33,8 @@ type Config struct {
 	ipam json.RawMessage
 }
 
-// UnmarshalJSON takes of the caller's configuration what is ip-pool's, whatever else there is; Validate is what is strict.
+// UnmarshalJSON takes of the caller's configuration what is ip-pool's, whatever else there is; Validate is what is
+// strict.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	type config Config // without this method
 	var doc struct {
@@ -60,8 +61,11 @@ func (c *Config) Validate() error {
 }
 
 var plugin = chain.Plugin[Config]{
-	Name: "ip-pool", About: `leases addresses to the plugin that names it under "ipam" (the keys there are those of host-local)`,
-	Place: chain.Anywhere, Add: add, Del: del, Check: check, GC: gc, Status: status,
+	Name:  "ip-pool",
+	About: `leases addresses to the plugin that names it under "ipam" (the keys there are those of host-local)`,
+	Place: chain.Anywhere,
+	Add:   add,
+	Del:   del, Check: check, GC: gc, Status: status,
 }
 
 func main() { plugin.Main() }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/netns"
@@ -54,32 +55,38 @@ func add(ctx context.Context, r *request) error {
 // addresses on its interface. The plugins that lease before they make the interface (ptp) would answer the failure that
 // follows with a DEL, and give a live container's address to the next one.
 func refuseLive(r *request, lease pool.Lease) error {
-	if r.Sandbox() == nil {
-		return nil
+	configured, err := addressesOf(r)
+	if err != nil {
+		return fmt.Errorf("list the addresses of %s in %s: %w", r.IfName, r.NetNS, err)
 	}
-	return netns.Do(r.Sandbox(), func() error {
+	for _, a := range lease.Addresses {
+		if slices.Contains(configured, a.Prefix.Addr()) {
+			return fmt.Errorf("%s has its address %s already: DEL it before the next ADD", ownerOf(r), a.Prefix)
+		}
+	}
+	return nil
+}
+
+// addressesOf are those of the container's interface, none when there is no such interface.
+func addressesOf(r *request) (all []netip.Addr, err error) {
+	if r.Sandbox() == nil {
+		return nil, nil
+	}
+	err = netns.Do(r.Sandbox(), func() error {
 		links, err := net.Interfaces()
-		if err != nil {
-			return fmt.Errorf("list the interfaces of %s: %w", r.NetNS, err)
+		i := slices.IndexFunc(links, func(l net.Interface) bool { return l.Name == r.IfName })
+		if err != nil || i < 0 {
+			return err
 		}
-		for _, link := range links {
-			if link.Name != r.IfName {
-				continue
-			}
-			addresses, err := link.Addrs()
-			if err != nil {
-				return fmt.Errorf("list the addresses of %s in %s: %w", r.IfName, r.NetNS, err)
-			}
-			for _, has := range addresses {
-				for _, leased := range lease.Addresses {
-					if p, err := netip.ParsePrefix(has.String()); err == nil && p.Addr() == leased.Prefix.Addr() {
-						return fmt.Errorf("%s has its address %s already: DEL it before the next ADD", ownerOf(r), p)
-					}
-				}
+		addresses, err := links[i].Addrs()
+		for _, a := range addresses {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				all = append(all, p.Addr())
 			}
 		}
-		return nil
+		return err
 	})
+	return all, err
 }
 
 func del(ctx context.Context, r *request) error {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -144,7 +145,8 @@ func TestManyGoroutinesWithKillsInBetween(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if err := p.Check(context.Background(), o, Request{}, addresses(l.Addresses[0].Prefix.Addr().String())); err != nil {
+				has := []netip.Addr{l.Addresses[0].Prefix.Addr()}
+				if err := p.Check(context.Background(), o, Request{}, has); err != nil {
 					t.Error(err)
 				}
 				if random.IntN(2) == 0 {

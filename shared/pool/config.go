@@ -4,6 +4,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -76,8 +77,8 @@ func invalid(path string, value any, format string, args ...any) error {
 	return &ConfigError{Path: path, Value: value, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Validate checks all that can be checked without a request; its errors are *ConfigError. No range at all is valid here,
-// as a request may bring its own.
+// Validate checks all that can be checked without a request; its errors are *ConfigError. No range at all is valid
+// here, as a request may bring its own.
 func (c *Config) Validate() error {
 	if _, err := c.sets(nil); err != nil {
 		return err
@@ -88,6 +89,10 @@ func (c *Config) Validate() error {
 		if p.path != "" && !filepath.IsAbs(p.path) {
 			return invalid(p.key, p.path, "an absolute path is needed: a plugin has no directory of its own")
 		}
+	}
+	own := filepath.Clean(cmp.Or(c.DataDir, DefaultDataDir))
+	if from := filepath.Clean(c.ImportFrom); c.ImportFrom != "" && (from == own || filepath.Dir(from) == own) {
+		return invalid("importFrom", c.ImportFrom, "the pool's own directory; leave out dataDir, or give another one")
 	}
 	for i, r := range c.Routes {
 		if err := r.validate(fmt.Sprintf("routes[%d]", i)); err != nil {

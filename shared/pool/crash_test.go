@@ -58,7 +58,9 @@ var operations = []operation{
 func crashPool(t *testing.T) *Pool {
 	t.Helper()
 	top := tempDir(t)
-	p := open(t, Config{DataDir: filepath.Join(top, "pool"), Subnet: "10.0.0.0/28", Ranges: [][]Range{{{Subnet: "fd00::/64"}}}})
+	p := open(t, Config{
+		DataDir: filepath.Join(top, "pool"), Subnet: "10.0.0.0/28", Ranges: [][]Range{{{Subnet: "fd00::/64"}}},
+	})
 	lease(t, p, container(1))
 	lease(t, p, container(2))
 	writeHostLocal(t, filepath.Join(top, "host-local"), map[string]string{

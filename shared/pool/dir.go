@@ -31,8 +31,8 @@ type dir struct {
 	step func(what string) error
 }
 
-// openDir opens a pool's directory beneath dataDir, and makes both if asked to; os.Root keeps a link in the pool's place
-// from leading elsewhere. Without create the error is fs.ErrNotExist when there is none.
+// openDir opens a pool's directory beneath dataDir, and makes both if asked to; os.Root keeps a link in the pool's
+// place from leading elsewhere. Without create the error is fs.ErrNotExist when there is none.
 func openDir(dataDir, name string, create bool, step func(string) error) (*dir, error) {
 	if create {
 		if err := makeDirs(filepath.Join(dataDir, name), step); err != nil {
@@ -138,7 +138,8 @@ func (d *dir) names() ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// read is a file's content, nil if it is missing or no regular file. Ours are short; of any other only the beginning is read.
+// read is a file's content, nil if it is missing or no regular file. Ours are short; of any other only the beginning
+// is read.
 func (d *dir) read(name string) ([]byte, error) {
 	if err := d.step("read " + name); err != nil {
 		return nil, err

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The cni-chain authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pool leases addresses out of configured ranges, to one attachment at a time, by means of files alone. It knows
-// no CNI: plugins/ip-pool makes an IPAM plugin of it, plugins/ip-config serves it in process. It configures nothing in
-// the kernel and does not ask the network whether an address is in use.
+// Package pool leases addresses out of configured ranges, to one attachment at a time, by means of files alone. It
+// knows no CNI: plugins/ip-pool makes an IPAM plugin of it, plugins/ip-config serves it in process. It configures
+// nothing in the kernel and does not ask the network whether an address is in use.
 //
 //	p := pool.Open("podnet", conf)
 //	lease, err := p.Allocate(ctx, attachment, pool.Request{IPs: wanted}) // an address of each range set, in order

@@ -20,8 +20,8 @@ import (
 )
 
 // host-local keeps a file per address, called like it, with "CONTAINERID\r\nIFNAME" (before its version 0.8 the
-// container ID alone), the address leased last per range set, and a file to lock: plugins/ipam/host-local/backend/disk in
-// containernetworking/plugins.
+// container ID alone), the address leased last per range set, and a file to lock: plugins/ipam/host-local/backend/disk
+// in containernetworking/plugins.
 const (
 	hostLocalLast = "last_reserved_ip."
 	hostLocalLock = "lock"
@@ -32,8 +32,8 @@ const (
 // files are of containers that are gone. Nothing else there is changed, so host-local can be had back.
 const imported = ".imported-by-cni-chain."
 
-// importSource is the directory to import from, "" when there is nothing (more) to import. importFrom may be host-local's
-// dataDir or the network's directory in it; the latter has no directories.
+// importSource is the directory to import from, "" when there is nothing (more) to import. importFrom may be
+// host-local's dataDir or the network's directory in it; the latter has no directories.
 func (p *Pool) importSource() string {
 	source := p.conf.ImportFrom
 	if source == "" {
@@ -108,8 +108,8 @@ func (d *dir) mark(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// lockHostLocal keeps host-local from writing meanwhile: a lease that it has made but not yet written would be missed. It
-// holds its lock for milliseconds.
+// lockHostLocal keeps host-local from writing meanwhile: a lease that it has made but not yet written would be missed.
+// It holds its lock for milliseconds.
 func lockHostLocal(root *os.Root) (unlock func(), err error) {
 	f, err := root.OpenFile(hostLocalLock, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,8 +129,8 @@ func lockHostLocal(root *os.Root) (unlock func(), err error) {
 	}
 }
 
-// readHostLocal reads the leases, one record per owner, and the addresses leased last. A file without a container ID is of
-// an ADD that failed (containernetworking/plugins#498) and is nobody's.
+// readHostLocal reads the leases, one record per owner, and the addresses leased last. A file without a container ID
+// is of an ADD that failed (containernetworking/plugins#498) and is nobody's.
 func (p *Pool) readHostLocal(from *dir) ([]record, []netip.Addr, error) {
 	names, err := from.names()
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-// Pool is a network's pool of addresses. It is cheap to make, and safe for use by any number of goroutines and processes.
+// Pool is a network's pool of addresses. It is cheap to make, and safe for use by any number of goroutines and
+// processes.
 type Pool struct {
 	conf    Config
 	network string
@@ -53,8 +54,8 @@ func fileName(name string) string {
 // Dir is the pool's directory.
 func (p *Pool) Dir() string { return filepath.Join(p.conf.DataDir, p.name) }
 
-// locked runs fn on the pool's directory while nobody else changes it. Unless create, there being no directory means that
-// there is nothing to do.
+// locked runs fn on the pool's directory while nobody else changes it. Unless create, there being no directory means
+// that there is nothing to do.
 func (p *Pool) locked(ctx context.Context, create bool, fn func(*dir) error) error {
 	source := p.importSource()
 	if _, err := os.Lstat(p.Dir()); errors.Is(err, fs.ErrNotExist) && !create && source == "" {
@@ -95,8 +96,9 @@ func (p *Pool) explain(err error) error {
 }
 
 // Allocate leases the owner an address of each range set. When the owner holds addresses that fit the request already,
-// it returns those (Lease.Existing); when they do not fit, that is an error which changes nothing. After any error nobody
-// holds anything else than before. Errors are *ConfigError, *ExhaustedError, *TakenError, or of the file system.
+// it returns those (Lease.Existing); when they do not fit, that is an error which changes nothing. After any error
+// nobody holds anything else than before. Errors are *ConfigError, *ExhaustedError, *TakenError, or of the file
+// system.
 func (p *Pool) Allocate(ctx context.Context, o owner.Owner, r Request) (Lease, error) {
 	plan, err := p.conf.plan(r)
 	if err != nil {
@@ -134,15 +136,16 @@ func (p *Pool) Allocate(ctx context.Context, o owner.Owner, r Request) (Lease, e
 func existing(plan plan, held record, lease *Lease) error {
 	l, ok := plan.lease(held.addresses)
 	if !ok {
-		return fmt.Errorf("%s holds %v already, which is not what is asked for now: DEL it first", describe(held.tag), held.addresses)
+		return fmt.Errorf("%s holds %v already, which is not what is asked for now: DEL it first",
+			describe(held.tag), held.addresses)
 	}
 	l.Existing = true
 	*lease = l
 	return nil
 }
 
-// take chooses addresses, moves the position and takes them, in this order: an address that a killed ADD gets back is not
-// the next one's.
+// take chooses addresses, moves the position and takes them, in this order: an address that a killed ADD gets back is
+// not the next one's.
 func (p *Pool) take(d *dir, h *hints, o owner.Owner, plan plan, lease *Lease) error {
 	pos, err := d.position()
 	if err != nil {

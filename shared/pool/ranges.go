@@ -113,7 +113,8 @@ func finish(all []set) error {
 			reserved[s.gateway] = true
 		}
 		if i > 0 && spans[i-1].contains(s.first) {
-			return invalid(s.path+"subnet", s.String(), "overlaps %s, %s", cmp.Or(strings.TrimSuffix(spans[i-1].path, "."), "subnet"), spans[i-1])
+			other := cmp.Or(strings.TrimSuffix(spans[i-1].path, "."), "subnet")
+			return invalid(s.path+"subnet", s.String(), "overlaps %s, %s", other, spans[i-1])
 		}
 	}
 	return nil

@@ -19,22 +19,46 @@ func TestRangesAreFilledIn(t *testing.T) {
 		want    string
 		gateway string
 	}{
-		"IPv4 subnet":                    {Range{Subnet: "10.0.0.0/24"}, "10.0.0.1-10.0.0.254", "10.0.0.1"},
-		"IPv6 subnet":                    {Range{Subnet: "fd00::/64"}, "fd00::1-fd00::ffff:ffff:ffff:ffff", "fd00::1"},
-		"smallest with network address":  {Range{Subnet: "10.0.0.4/30"}, "10.0.0.5-10.0.0.6", "10.0.0.5"},
-		"/31 is a link of two hosts":     {Range{Subnet: "10.0.0.4/31"}, "10.0.0.4-10.0.0.5", "10.0.0.4"},
-		"/127 too":                       {Range{Subnet: "fd00::4/127"}, "fd00::4-fd00::5", "fd00::4"},
-		"/126 has no broadcast":          {Range{Subnet: "fd00::4/126"}, "fd00::5-fd00::7", "fd00::5"},
-		"/32 is a host":                  {Range{Subnet: "10.0.0.4/32"}, "10.0.0.4-10.0.0.4", "invalid IP"},
-		"/128 too":                       {Range{Subnet: "fd00::4/128"}, "fd00::4-fd00::4", "invalid IP"},
-		"all of IPv4":                    {Range{Subnet: "0.0.0.0/0"}, "0.0.0.1-255.255.255.254", "0.0.0.1"},
-		"start and end":                  {Range{"10.0.0.0/8", "10.1.0.0", "10.1.255.255", ""}, "10.1.0.0-10.1.255.255", "10.0.0.1"},
-		"network and broadcast cut off":  {Range{"10.0.0.0/24", "10.0.0.0", "10.0.0.255", ""}, "10.0.0.1-10.0.0.254", "10.0.0.1"},
-		"single address":                 {Range{"10.0.0.0/24", "10.0.0.9", "10.0.0.9", ""}, "10.0.0.9-10.0.0.9", "10.0.0.1"},
-		"gateway of the user's":          {Range{Subnet: "10.0.0.0/24", Gateway: "10.0.0.254"}, "10.0.0.1-10.0.0.254", "10.0.0.254"},
-		"gateway beyond the subnet":      {Range{Subnet: "10.0.0.0/24", Gateway: "169.254.1.1"}, "10.0.0.1-10.0.0.254", "169.254.1.1"},
-		"/32 with a gateway":             {Range{Subnet: "10.0.0.4/32", Gateway: "169.254.1.1"}, "10.0.0.4-10.0.0.4", "169.254.1.1"},
-		"IPv4 in the form of IPv6":       {Range{"10.0.0.0/24", "::ffff:10.0.0.9", "", ""}, "10.0.0.9-10.0.0.254", "10.0.0.1"},
+		"IPv4 subnet": {Range{Subnet: "10.0.0.0/24"}, "10.0.0.1-10.0.0.254", "10.0.0.1"},
+		"IPv6 subnet": {
+			Range{Subnet: "fd00::/64"},
+			"fd00::1-fd00::ffff:ffff:ffff:ffff", "fd00::1",
+		},
+		"smallest with network address": {Range{Subnet: "10.0.0.4/30"}, "10.0.0.5-10.0.0.6", "10.0.0.5"},
+		"/31 is a link of two hosts":    {Range{Subnet: "10.0.0.4/31"}, "10.0.0.4-10.0.0.5", "10.0.0.4"},
+		"/127 too":                      {Range{Subnet: "fd00::4/127"}, "fd00::4-fd00::5", "fd00::4"},
+		"/126 has no broadcast":         {Range{Subnet: "fd00::4/126"}, "fd00::5-fd00::7", "fd00::5"},
+		"/32 is a host":                 {Range{Subnet: "10.0.0.4/32"}, "10.0.0.4-10.0.0.4", "invalid IP"},
+		"/128 too":                      {Range{Subnet: "fd00::4/128"}, "fd00::4-fd00::4", "invalid IP"},
+		"all of IPv4":                   {Range{Subnet: "0.0.0.0/0"}, "0.0.0.1-255.255.255.254", "0.0.0.1"},
+		"start and end": {
+			Range{"10.0.0.0/8", "10.1.0.0", "10.1.255.255", ""},
+			"10.1.0.0-10.1.255.255", "10.0.0.1",
+		},
+		"network and broadcast cut off": {
+			Range{"10.0.0.0/24", "10.0.0.0", "10.0.0.255", ""},
+			"10.0.0.1-10.0.0.254", "10.0.0.1",
+		},
+		"single address": {
+			Range{"10.0.0.0/24", "10.0.0.9", "10.0.0.9", ""},
+			"10.0.0.9-10.0.0.9", "10.0.0.1",
+		},
+		"gateway of the user's": {
+			Range{Subnet: "10.0.0.0/24", Gateway: "10.0.0.254"},
+			"10.0.0.1-10.0.0.254", "10.0.0.254",
+		},
+		"gateway beyond the subnet": {
+			Range{Subnet: "10.0.0.0/24", Gateway: "169.254.1.1"},
+			"10.0.0.1-10.0.0.254", "169.254.1.1",
+		},
+		"/32 with a gateway": {
+			Range{Subnet: "10.0.0.4/32", Gateway: "169.254.1.1"},
+			"10.0.0.4-10.0.0.4", "169.254.1.1",
+		},
+		"IPv4 in the form of IPv6": {
+			Range{"10.0.0.0/24", "::ffff:10.0.0.9", "", ""},
+			"10.0.0.9-10.0.0.254", "10.0.0.1",
+		},
 		"prefix not on a byte's border":  {Range{Subnet: "10.0.16.0/20"}, "10.0.16.1-10.0.31.254", "10.0.16.1"},
 		"address not in its short form ": {Range{Subnet: "fd00:0:0:0::/120"}, "fd00::1-fd00::ff", "fd00::1"},
 	} {
@@ -52,31 +76,79 @@ func TestRangesAreFilledIn(t *testing.T) {
 
 func TestBadConfigurationIsSaidWithItsPath(t *testing.T) {
 	for name, c := range map[string]struct{ conf, path, reason string }{
-		"no prefix":                 {`{"subnet": "10.0.0.0"}`, "subnet", "a prefix is needed"},
-		"start without subnet":      {`{"rangeStart": "10.0.0.5"}`, "subnet", "needs its subnet"},
-		"host bits":                 {`{"ranges": [[{"subnet": "10.0.0.1/24"}]]}`, "ranges[0][0].subnet", "the network is 10.0.0.0/24"},
-		"mapped subnet":             {`{"subnet": "::ffff:10.0.0.0/120"}`, "subnet", "write it as IPv4"},
-		"start outside":             {`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeStart": "10.0.1.1"}]]}`, "ranges[0][0].rangeStart", "not in 10.0.0.0/24"},
-		"end of the other family":   {`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeEnd": "fd00::1"}]]}`, "ranges[0][0].rangeEnd", "not in 10.0.0.0/24"},
-		"end no address":            {`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeEnd": "x"}]]}`, "ranges[0][0].rangeEnd", "an IP address is needed"},
-		"end with a zone":           {`{"ranges": [[{"subnet": "fe80::/64", "rangeEnd": "fe80::9%eth0"}]]}`, "ranges[0][0].rangeEnd", "an IP address"},
-		"end before start":          {`{"subnet": "10.0.0.0/24", "rangeStart": "10.0.0.9", "rangeEnd": "10.0.0.8"}`, "rangeEnd", "before the range's start"},
-		"only the network address":  {`{"subnet": "10.0.0.0/24", "rangeStart": "10.0.0.0", "rangeEnd": "10.0.0.0"}`, "subnet", "no address to lease"},
-		"only the gateway":          {`{"subnet": "10.0.0.0/24", "rangeEnd": "10.0.0.1"}`, "subnet", "no address to lease"},
-		"gateway no address":        {`{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1/24"}`, "gateway", "an IP address is needed"},
-		"gateway of other family":   {`{"subnet": "10.0.0.0/24", "gateway": "fd00::1"}`, "gateway", "address family"},
-		"empty set":                 {`{"ranges": [[{"subnet": "10.0.0.0/24"}], []]}`, "ranges[1]", "needs a range"},
-		"families mixed in a set":   {`{"ranges": [[{"subnet": "10.0.0.0/24"}, {"subnet": "fd00::/64"}]]}`, "ranges[0][1].subnet", "a set of its own"},
-		"overlap in a set":          {`{"ranges": [[{"subnet": "10.0.0.0/24"}, {"subnet": "10.0.0.0/16"}]]}`, "ranges[0][1].subnet", "overlaps ranges[0][0]"},
-		"overlap of sets":           {`{"ranges": [[{"subnet": "10.0.1.0/24"}], [{"subnet": "10.0.0.0/16"}]]}`, "ranges[0][0].subnet", "overlaps ranges[1][0], 10.0.0.1-10.0.255.254"},
-		"overlap with short form":   {`{"subnet": "10.0.0.0/16", "ranges": [[{"subnet": "10.0.9.0/24"}]]}`, "ranges[0][0].subnet", "overlaps subnet"},
+		"no prefix":            {`{"subnet": "10.0.0.0"}`, "subnet", "a prefix is needed"},
+		"start without subnet": {`{"rangeStart": "10.0.0.5"}`, "subnet", "needs its subnet"},
+		"host bits": {
+			`{"ranges": [[{"subnet": "10.0.0.1/24"}]]}`,
+			"ranges[0][0].subnet", "the network is 10.0.0.0/24",
+		},
+		"mapped subnet": {`{"subnet": "::ffff:10.0.0.0/120"}`, "subnet", "write it as IPv4"},
+		"start outside": {
+			`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeStart": "10.0.1.1"}]]}`,
+			"ranges[0][0].rangeStart", "not in 10.0.0.0/24",
+		},
+		"end of the other family": {
+			`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeEnd": "fd00::1"}]]}`,
+			"ranges[0][0].rangeEnd", "not in 10.0.0.0/24",
+		},
+		"end no address": {
+			`{"ranges": [[{"subnet": "10.0.0.0/24", "rangeEnd": "x"}]]}`,
+			"ranges[0][0].rangeEnd", "an IP address is needed",
+		},
+		"end with a zone": {
+			`{"ranges": [[{"subnet": "fe80::/64", "rangeEnd": "fe80::9%eth0"}]]}`,
+			"ranges[0][0].rangeEnd", "an IP address",
+		},
+		"end before start": {
+			`{"subnet": "10.0.0.0/24", "rangeStart": "10.0.0.9", "rangeEnd": "10.0.0.8"}`,
+			"rangeEnd", "before the range's start",
+		},
+		"only the network address": {
+			`{"subnet": "10.0.0.0/24", "rangeStart": "10.0.0.0", "rangeEnd": "10.0.0.0"}`,
+			"subnet", "no address to lease",
+		},
+		"only the gateway": {
+			`{"subnet": "10.0.0.0/24", "rangeEnd": "10.0.0.1"}`,
+			"subnet", "no address to lease",
+		},
+		"gateway no address": {
+			`{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1/24"}`,
+			"gateway", "an IP address is needed",
+		},
+		"gateway of other family": {`{"subnet": "10.0.0.0/24", "gateway": "fd00::1"}`, "gateway", "address family"},
+		"empty set":               {`{"ranges": [[{"subnet": "10.0.0.0/24"}], []]}`, "ranges[1]", "needs a range"},
+		"families mixed in a set": {
+			`{"ranges": [[{"subnet": "10.0.0.0/24"}, {"subnet": "fd00::/64"}]]}`,
+			"ranges[0][1].subnet", "a set of its own",
+		},
+		"overlap in a set": {
+			`{"ranges": [[{"subnet": "10.0.0.0/24"}, {"subnet": "10.0.0.0/16"}]]}`,
+			"ranges[0][1].subnet", "overlaps ranges[0][0]",
+		},
+		"overlap of sets": {
+			`{"ranges": [[{"subnet": "10.0.1.0/24"}], [{"subnet": "10.0.0.0/16"}]]}`,
+			"ranges[0][0].subnet", "overlaps ranges[1][0], 10.0.0.1-10.0.255.254",
+		},
+		"overlap with short form": {
+			`{"subnet": "10.0.0.0/16", "ranges": [[{"subnet": "10.0.9.0/24"}]]}`,
+			"ranges[0][0].subnet", "overlaps subnet",
+		},
 		"route without destination": {`{"routes": [{"gw": "10.0.0.1"}]}`, "routes[0].dst", "a prefix"},
-		"route with host bits":      {`{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.1/8"}]}`, "routes[1].dst", "10.0.0.0/8"},
-		"route over other family":   {`{"routes": [{"dst": "0.0.0.0/0", "gw": "fd00::1"}]}`, "routes[0].gw", "address family"},
-		"route with negative mtu":   {`{"routes": [{"dst": "0.0.0.0/0", "mtu": -1}]}`, "routes[0].mtu", "not below 0"},
-		"relative data directory":   {`{"dataDir": "pool"}`, "dataDir", "absolute"},
-		"relative import":           {`{"importFrom": "../networks"}`, "importFrom", "absolute"},
-		"relative resolv.conf":      {`{"resolvConf": "resolv.conf"}`, "resolvConf", "absolute"},
+		"route with host bits": {
+			`{"routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.0.0.1/8"}]}`,
+			"routes[1].dst", "10.0.0.0/8",
+		},
+		"route over other family": {
+			`{"routes": [{"dst": "0.0.0.0/0", "gw": "fd00::1"}]}`,
+			"routes[0].gw", "address family",
+		},
+		"route with negative mtu": {
+			`{"routes": [{"dst": "0.0.0.0/0", "mtu": -1}]}`,
+			"routes[0].mtu", "not below 0",
+		},
+		"relative data directory": {`{"dataDir": "pool"}`, "dataDir", "absolute"},
+		"relative import":         {`{"importFrom": "../networks"}`, "importFrom", "absolute"},
+		"relative resolv.conf":    {`{"resolvConf": "resolv.conf"}`, "resolvConf", "absolute"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var conf Config
@@ -95,6 +167,13 @@ func TestBadConfigurationIsSaidWithItsPath(t *testing.T) {
 	}
 }
 
+func TestImportFromThePoolsOwnDirectory(t *testing.T) {
+	for _, from := range []string{"/var/lib/cni/networks", "/var/lib/cni/networks/podnet/"} {
+		conf := Config{Subnet: "10.0.0.0/24", DataDir: "/var/lib/cni/networks/", ImportFrom: from}
+		fails(t, conf.Validate(), "the pool's own directory")
+	}
+}
+
 func TestRangesThatTouchDoNotOverlap(t *testing.T) {
 	conf := Config{Ranges: [][]Range{
 		{{"10.0.0.0/24", "10.0.0.10", "10.0.0.19", ""}, {"10.0.0.0/24", "10.0.0.20", "10.0.0.29", ""}},
@@ -103,71 +182,6 @@ func TestRangesThatTouchDoNotOverlap(t *testing.T) {
 	}}
 	if err := conf.Validate(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestRequestsFindTheirSet(t *testing.T) {
-	conf := Config{Subnet: "10.0.0.0/24", Ranges: [][]Range{{{Subnet: "10.1.0.0/24"}, {Subnet: "10.2.0.0/24"}}, {{Subnet: "fd00::/64"}}}}
-	for name, c := range map[string]struct {
-		ips          []string
-		want, reason string
-	}{
-		"nothing":              {nil, "any any any", ""},
-		"one":                  {[]string{"10.0.0.5"}, "10.0.0.5 any any", ""},
-		"with prefix length":   {[]string{"10.2.0.5/24"}, "any 10.2.0.5 any", ""},
-		"all, in any order":    {[]string{"fd00:0::5/64", "10.1.0.5", "10.0.0.5"}, "10.0.0.5 10.1.0.5 fd00::5", ""},
-		"twice the same":       {[]string{"10.0.0.5", "10.0.0.5/16"}, "10.0.0.5 any any", ""},
-		"mapped":               {[]string{"::ffff:10.0.0.5"}, "10.0.0.5 any any", ""},
-		"two of one set":       {[]string{"10.1.0.5", "10.2.0.5"}, "", `ips[1]: "10.2.0.5": a second address of the range set`},
-		"in no range":          {[]string{"10.3.0.5"}, "", "not in the ranges 10.0.0.1-10.0.0.254, 10.1.0.1-10.1.0.254, 10.2.0.1"},
-		"the gateway":          {[]string{"10.1.0.1"}, "", "is a gateway"},
-		"the network":          {[]string{"10.1.0.0"}, "", "not in the ranges"},
-		"broadcast":            {[]string{"10.1.0.255/24"}, "", "not in the ranges"},
-		"no address":           {[]string{"10.0.0.5", "ten"}, "", `ips[1]: "ten": an IP address is needed`},
-		"no prefix length":     {[]string{"10.0.0.5/"}, "", "an IP address is needed"},
-		"prefix length beyond": {[]string{"10.0.0.5/33"}, "", "an IP address is needed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, err := conf.plan(Request{IPs: c.ips})
-			if c.reason != "" {
-				if err == nil || !strings.Contains(err.Error(), c.reason) {
-					t.Fatalf("got %v, want %q", err, c.reason)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, a := range p.wanted {
-				got = append(got, strings.Replace(a.String(), "invalid IP", "any", 1))
-			}
-			if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func TestRequestedRangesComeFirst(t *testing.T) {
-	conf := Config{Subnet: "10.0.0.0/24", Ranges: [][]Range{{{Subnet: "10.1.0.0/24"}}}}
-	p, err := conf.plan(Request{Ranges: [][]Range{{{Subnet: "10.2.0.0/24"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, s := range p.sets {
-		got = append(got, s.spans[0].first.String())
-	}
-	if diff := cmp.Diff([]string{"10.2.0.1", "10.0.0.1", "10.1.0.1"}, got); diff != "" {
-		t.Error(diff)
-	}
-	_, err = conf.plan(Request{Ranges: [][]Range{{{Subnet: "10.2.0.0/24"}, {Subnet: "10.2.0.9/24"}}}})
-	if err == nil || !strings.Contains(err.Error(), "ipRanges[0][1].subnet") {
-		t.Errorf("got %v", err)
-	}
-	if _, err = (&Config{}).plan(Request{}); err == nil || !strings.Contains(err.Error(), "no range to lease from") {
-		t.Errorf("got %v", err)
 	}
 }
 

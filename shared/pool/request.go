@@ -48,7 +48,8 @@ func (c *Config) plan(r Request) (plan, error) {
 	return p, nil
 }
 
-// want notes a requested address; the same one may be asked in two ways at once. It returns why it cannot be had, or "".
+// want notes a requested address; the same one may be asked in two ways at once. It returns why it cannot be had, or
+// "".
 func (p *plan) want(a netip.Addr) (reason string) {
 	var ranges []string
 	for i, s := range p.sets {

@@ -104,7 +104,8 @@ func TestOneMoreCostsTheSameWhateverIsLeased(t *testing.T) {
 		}
 		want(t, l.String(), "10.0.117.50/16 via 10.0.0.1")
 		var exhausted *ExhaustedError
-		if _, err := p.Allocate(t.Context(), container(-2), Request{}); !errors.As(err, &exhausted) || exhausted.Leases != 65533 {
+		_, err := p.Allocate(t.Context(), container(-2), Request{})
+		if !errors.As(err, &exhausted) || exhausted.Leases != 65533 {
 			t.Errorf("full: %v", err)
 		}
 		release(t, p, container(-1))
@@ -137,7 +138,8 @@ func TestWalkThroughALargeIPv6Range(t *testing.T) {
 	for i := range 3 {
 		release(t, p, container(i))
 	}
-	if diff := cmp.Diff([]string{"used-fd00::8000"}, slices.DeleteFunc(files(t, p.Dir()), func(n string) bool { return !isHint(n) })); diff != "" {
+	bits := slices.DeleteFunc(files(t, p.Dir()), func(name string) bool { return !isHint(name) })
+	if diff := cmp.Diff([]string{"used-fd00::8000"}, bits); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -180,8 +182,8 @@ func FuzzConfig(f *testing.F) {
 	for _, seed := range []string{
 		`{"subnet": "10.0.0.0/24"}`,
 		`{"subnet": "10.0.0.0/31", "gateway": "10.0.0.0"}`,
-		`{"ranges": [[{"subnet": "10.0.0.0/8", "rangeStart": "10.1.0.0", "rangeEnd": "10.1.255.255"}], [{"subnet": "fd00::/64"}]]}`,
-		`{"ranges": [[{"subnet": "255.255.255.0/24"}, {"subnet": "0.0.0.0/24"}]], "routes": [{"dst": "::/0", "gw": "fe80::1"}]}`,
+		`{"ranges": [[{"subnet": "10.0.0.0/8", "rangeStart": "10.1.0.0", "rangeEnd": "10.1.5.5"}], [{"subnet": "fd::/64"}]]}`,
+		`{"ranges": [[{"subnet": "255.255.255.0/24"}, {"subnet": "0.0.0.0/24"}]], "routes": [{"dst": "::/0", "gw": "::1"}]}`,
 		`{"subnet": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112", "rangeEnd": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}`,
 		`{"subnet": "::/0", "ranges": [[]]}`,
 	} {

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// maxSurprises is how many addresses may turn out to be taken without a bit that says so, before the bits are made anew.
-// One is what a killed process leaves; many mean that the bits are lost.
+// maxSurprises is how many addresses may turn out to be taken without a bit that says so, before the bits are made
+// anew. One is what a killed process leaves; many mean that the bits are lost.
 const maxSurprises = 16
 
 // search looks for addresses to lease.
