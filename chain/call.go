@@ -4,6 +4,7 @@
 package chain
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type call struct {
 	log     io.Writer
 	deliver func(types.Result) error
 	stdout  io.Writer
+	// listen makes signals cancel; nil where the process is not the plugin's.
+	listen func(context.CancelCauseFunc)
 }
 
 // header is what the frame itself reads of a configuration, whatever the link.

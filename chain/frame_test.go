@@ -170,8 +170,8 @@ type brokenPipe struct{}
 func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestSignalStopsBeforeTheNextStep(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("signal: terminated"))
 	dir := t.TempDir()
 	config := fmt.Sprintf(`{"cniVersion":"1.1.0","name":"n","type":"files","dir":%q,"files":["a"]}`, dir)
 	chaintest.RunContext(ctx, t, files(chain.Anywhere), call("ADD", config)).Fails(t, chain.CodeTryAgain, "signal")

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -104,7 +105,12 @@ func (p *Plugin[C]) checkPlace(cmd string, prev *current.Result) error {
 
 // step calls the link's function and delivers its result; an error, a panic or a result that nobody takes undoes all.
 func (p *Plugin[C]) step(ctx context.Context, c *call, r *Request[C]) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	r.ctx = ctx
+	if c.listen != nil {
+		r.listen = sync.OnceFunc(func() { c.listen(cancel) })
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = &Error{Code: CodeInternal, Err: fmt.Errorf("panic: %v (a bug, please report it)", v), Details: string(debug.Stack())}
@@ -144,8 +150,8 @@ func (p *Plugin[C]) gc(ctx context.Context, c *call, r *Request[C]) error {
 
 // finish delivers the result of an ADD, unless a signal came meanwhile.
 func (r *Request[C]) finish(ctx context.Context, c *call) error {
-	if err := ctx.Err(); err != nil {
-		return Errorf(CodeTryAgain, "stopped by a signal before the result was delivered: %w", err)
+	if ctx.Err() != nil {
+		return Errorf(CodeTryAgain, "stopped before the result was delivered: %w", context.Cause(ctx))
 	}
 	if err := checkIndexes(r.Result); err != nil {
 		return err

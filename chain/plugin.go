@@ -5,6 +5,7 @@ package chain
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -64,14 +65,16 @@ type Process struct {
 // Main runs the plugin as the CNI specification says and exits: environment and stdin in, one JSON document out, exit
 // status 0 or 1. SIGTERM and SIGINT stop it before its next step and undo those done. A link's main is this one call.
 func (p *Plugin[C]) Main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	code := p.Run(ctx, Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Getenv})
-	stop()
-	os.Exit(code)
+	proc := Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Getenv}
+	os.Exit(p.run(context.Background(), proc, onSignal))
 }
 
-// Run is Main with the process as a parameter; it returns the exit status.
+// Run is Main with the process as a parameter, and no ear for signals but the context; it returns the exit status.
 func (p *Plugin[C]) Run(ctx context.Context, proc Process) int {
+	return p.run(ctx, proc, nil)
+}
+
+func (p *Plugin[C]) run(ctx context.Context, proc Process, listen func(context.CancelCauseFunc)) int {
 	cmd := proc.Env("CNI_COMMAND")
 	if cmd == "" {
 		p.about(proc.Stderr)
@@ -79,6 +82,7 @@ func (p *Plugin[C]) Run(ctx context.Context, proc Process) int {
 	}
 	c, err := readCall(cmd, proc)
 	if err == nil {
+		c.listen = listen
 		err = p.invoke(ctx, c)
 	}
 	if err != nil {
@@ -86,6 +90,15 @@ func (p *Plugin[C]) Run(ctx context.Context, proc Process) int {
 		return 1
 	}
 	return 0
+}
+
+// onSignal cancels on SIGTERM and SIGINT. It is called at the first step that there is something to undo of: the
+// runtime's machinery for signals costs two threads, a sixth of the start of a process (docs/benchmarks.md), and until
+// then a signal may simply end it.
+func onSignal(cancel context.CancelCauseFunc) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() { cancel(fmt.Errorf("signal: %s", <-signals)) }()
 }
 
 // Invoke runs one verb in process, without environment, stdin and stdout: what an embedding program and tests use.

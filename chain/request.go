@@ -41,6 +41,7 @@ type Request[C any] struct {
 	Call *skel.CmdArgs
 
 	ctx     context.Context
+	listen  func() // for signals, from the first step on that can be undone
 	sandbox *os.File
 	logFile *os.File
 	undo    []undoStep
@@ -56,8 +57,11 @@ type undoStep struct {
 // takes the change back when a later step, the result or the process fails; it runs only after a do that succeeded.
 // When do fails it must have left nothing.
 func (r *Request[C]) Do(what string, do, undo func() error) error {
-	if err := r.ctx.Err(); err != nil {
-		return Errorf(CodeTryAgain, "%s: stopped by a signal: %w", what, context.Cause(r.ctx))
+	if undo != nil && r.listen != nil {
+		r.listen()
+	}
+	if r.ctx.Err() != nil {
+		return Errorf(CodeTryAgain, "%s: stopped: %w", what, context.Cause(r.ctx))
 	}
 	if err := fault.Before(r.ctx, what); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

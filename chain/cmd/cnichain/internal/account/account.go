@@ -6,6 +6,7 @@
 package account
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -20,20 +21,23 @@ import (
 )
 
 // durations is the column in which durations end.
-const durations = 88
+const durations = 79
 
 // Writer writes accounts.
 type Writer struct {
 	W     io.Writer
 	Style Style
-	// Indent starts every line.
-	Indent string
 }
 
 // Write writes the whole account: headline, links, errors, outcome.
 func (w Writer) Write(r *run.Record) {
-	w.line("%s", w.headline(r))
+	w.Headline(r)
 	w.Links(r)
+	if !slices.ContainsFunc(r.Calls, func(c *run.Call) bool { return c.Error != nil }) {
+		for _, f := range r.Errors { // of no link, or of an answer that libcni could not take
+			w.failure(f, r.Conflist)
+		}
+	}
 	for _, note := range r.Notes {
 		w.line("%s %s", w.Style.Warn("note:"), note)
 	}
@@ -41,16 +45,20 @@ func (w Writer) Write(r *run.Record) {
 	w.Outcome(r)
 }
 
-func (w Writer) headline(r *run.Record) string {
+// Headline says what is about to be told.
+func (w Writer) Headline(r *run.Record) {
 	text := w.Style.Bold(strings.ToUpper(r.Verb))
 	if r.NetNS != "" {
 		text += fmt.Sprintf(" %s in %s", w.Style.Bold(r.IfName), w.Style.Bold(Namespace(r.NetNS)))
 	}
-	text += fmt.Sprintf(", network %s", r.Network)
+	if r.NetNS != "" {
+		text += ","
+	}
+	text += fmt.Sprintf(" network %s", r.Network)
 	if r.ContainerID != "" && r.ContainerID != Namespace(r.NetNS) {
 		text += fmt.Sprintf(", container ID %s", r.ContainerID)
 	}
-	return text + w.Style.Dim(fmt.Sprintf("  (%s, CNI %s)", r.Conflist, r.CNIVersion))
+	w.line("%s", text+w.Style.Dim(fmt.Sprintf("  (%s, CNI %s)", r.Conflist, r.CNIVersion)))
 }
 
 // Namespace is how people call a namespace: by its name, or its path.
@@ -69,32 +77,31 @@ func (w Writer) Links(r *run.Record) {
 			attachment = of
 			w.line("%s", w.Style.Bold("DEL "+of+", which is not to be kept"))
 		}
-		w.link(call, r)
+		w.Link(call, r)
 	}
 	if len(r.Cleanup) > 0 {
 		w.line("%s", w.Style.Bold("DEL, to leave nothing of it:"))
 	}
 	for _, call := range r.Cleanup {
-		w.link(call, r)
+		w.Link(call, r)
 	}
 }
 
-// link writes one link: its steps, its changes of the result, its error.
-func (w Writer) link(c *run.Call, r *run.Record) {
+// Link writes one link: what it was given, its steps, its changes of the result, its error.
+func (w Writer) Link(c *run.Call, r *run.Record) {
+	w.LinkName(c)
+	if input := Input(c); c.Command == "ADD" && input != "" {
+		w.line("     %s", w.Style.Dim("< "+input))
+	}
 	if c.Command == "VERSION" && c.Error == nil {
-		return // asked to be sure; nothing to tell
+		w.line("     %s speaks CNI %s", c.Path, strings.Join(versions(c), " "))
 	}
-	name := fmt.Sprintf("%2d %s", c.Link+1, w.Style.Bold(c.Type))
-	if c.Error != nil {
-		name += " " + w.Style.Bad("FAILED")
-	}
-	w.timed(name, c.Took)
 	for _, step := range c.Steps {
 		w.step(step)
 	}
 	changes := Changes(c)
 	for _, change := range changes {
-		w.Change(change)
+		w.change(change)
 	}
 	if c.Command == "ADD" && c.Error == nil && len(changes) == 0 {
 		w.line("     %s", w.Style.Dim("= the result is handed on as it came"))
@@ -110,8 +117,17 @@ func (w Writer) link(c *run.Call, r *run.Record) {
 	}
 }
 
-// Change writes one change of the result.
-func (w Writer) Change(c Change) {
+// LinkName writes one link without what it did.
+func (w Writer) LinkName(c *run.Call) {
+	name := fmt.Sprintf("%2d %s", c.Link+1, w.Style.Bold(c.Type))
+	if c.Error != nil {
+		name += " " + w.Style.Bad("FAILED")
+	}
+	w.timed(name, c.Took)
+}
+
+// change writes one change of the result.
+func (w Writer) change(c Change) {
 	text := fmt.Sprintf("     %s %-9s %-26s %s", w.Style.sign(c.Sign), c.Kind, c.What, w.Style.Dim(c.Detail))
 	w.line("%s", strings.TrimRight(text, " "))
 }
@@ -144,9 +160,9 @@ func (w Writer) step(s run.Step) {
 
 // failure writes an error below its link.
 func (w Writer) failure(f run.Failure, conflist string) {
-	w.line("     %s %s", w.Style.Bad("error "+Code(f.Code)+":"), f.Msg)
+	w.line("     %s %s", w.Style.Bad(Code(f.Code)+":"), f.Msg)
 	if f.Details != "" {
-		w.line("       %s", strings.ReplaceAll(strings.TrimSpace(f.Details), "\n", "\n"+w.Indent+"       "))
+		w.line("       %s", strings.ReplaceAll(strings.TrimSpace(f.Details), "\n", "\n       "))
 	}
 	if f.Position != nil {
 		w.line("       %s %s:%s: %s", w.Style.Dim("at"), conflist, f.Position, f.Path)
@@ -181,11 +197,6 @@ func (w Writer) Outcome(r *run.Record) {
 }
 
 func (w Writer) failed(r *run.Record) {
-	for _, f := range r.Errors {
-		if f.Link < 0 || !slices.ContainsFunc(r.Calls, func(c *run.Call) bool { return c.Error != nil }) {
-			w.failure(f, r.Conflist)
-		}
-	}
 	text := w.Style.Bad(r.Verb + " failed")
 	if first := r.Errors[0]; first.Link >= 0 {
 		text += fmt.Sprintf(" at link %d, %s", first.Link+1, first.Type)
@@ -201,17 +212,13 @@ func (w Writer) failed(r *run.Record) {
 }
 
 func (w Writer) line(format string, args ...any) {
-	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
-	if text != "" {
-		text = w.Indent + text
-	}
-	fmt.Fprintln(w.W, text)
+	fmt.Fprintln(w.W, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // timed writes a line with a duration at its end.
 func (w Writer) timed(text string, took run.Duration) {
 	duration := Milliseconds(took)
-	space := max(1, durations-utf8.RuneCountInString(w.Indent)-visible(text)-len(duration))
+	space := max(1, durations-visible(text)-len(duration))
 	w.line("%s%s%s", text, strings.Repeat(" ", space), w.Style.Dim(duration))
 }
 
@@ -233,4 +240,13 @@ func Milliseconds(d run.Duration) string {
 		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
 	}
 	return fmt.Sprintf("%.1f ms", float64(d)/1e6)
+}
+
+// versions are those of a VERSION answer.
+func versions(c *run.Call) []string {
+	var answer struct {
+		SupportedVersions []string `json:"supportedVersions"`
+	}
+	_ = json.Unmarshal(c.Stdout, &answer) // an answer that is none lists none
+	return answer.SupportedVersions
 }

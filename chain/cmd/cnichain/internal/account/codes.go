@@ -29,15 +29,15 @@ var meanings = map[uint]string{
 	chain.CodeInternal:     "internal, or without a code",
 }
 
-// Code is an error code with its meaning.
+// Code is "error" with its code and what that means.
 func Code(code uint) string {
 	if code == 0 {
-		return "(no code)"
+		return "error"
 	}
 	if text, ok := meanings[code]; ok {
-		return fmt.Sprintf("%d (%s)", code, text)
+		return fmt.Sprintf("error %d (%s)", code, text)
 	}
-	return fmt.Sprint(code)
+	return fmt.Sprintf("error %d", code)
 }
 
 // Hint is what to try, where the error does not say it itself.

@@ -32,21 +32,41 @@ func Load(file string) (*Chain, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the conflist: %w", err)
 	}
+	c, err := Parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	if !c.List.LoadOnlyInlinedPlugins {
+		plugins, err := libcni.NetworkPluginConfsFromFiles(filepath.Dir(file), c.List.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		c.List.Plugins = append(c.List.Plugins, plugins...)
+	}
+	if len(c.List.Plugins) == 0 {
+		return nil, fmt.Errorf("%s: no plugins, neither in \"plugins\" nor as %s", file,
+			filepath.Join(filepath.Dir(file), c.List.Name, "*.conf"))
+	}
+	return c, nil
+}
+
+// Parse reads a conflist that is complete in itself. The name is for messages.
+func Parse(name string, data []byte) (*Chain, error) {
 	index, err := source.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s:%w", file, err)
+		return nil, fmt.Errorf("%s:%w", name, err)
 	}
 	if _, ok := index.Find("plugins"); !ok {
 		if _, ok := index.Find("type"); ok {
 			return nil, fmt.Errorf("%s: a configuration of one plugin, not a conflist: put it into {\"cniVersion\": …, "+
-				"\"name\": …, \"plugins\": [ … ]}", file)
+				"\"name\": …, \"plugins\": [ … ]}", name)
 		}
 	}
-	list, err := libcni.NetworkConfFromFile(file)
+	list, err := libcni.NetworkConfFromBytes(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &Chain{File: file, List: list, Index: index}, nil
+	return &Chain{File: name, List: list, Index: index}, nil
 }
 
 // Declares are the capabilities that at least one link takes.

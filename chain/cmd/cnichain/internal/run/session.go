@@ -138,8 +138,18 @@ func GC(ctx context.Context, c *Chain, keep []types.GCAttachment, o Options) *Re
 // Status asks every link whether it speaks the chain's version, and whether an add could work now.
 func Status(ctx context.Context, c *Chain, o Options) *Record {
 	s := newSession(c, o, "status")
-	if _, err := s.cni.ValidateNetworkList(ctx, c.List); err != nil {
-		return s.finish(err)
+	for i, plugin := range c.List.Plugins {
+		info, err := s.cni.GetVersionInfo(ctx, plugin.Network.Type)
+		if err != nil {
+			return s.finish(err)
+		}
+		if !slices.Contains(info.SupportedVersions(), c.List.CNIVersion) {
+			s.fail(i, Error{Code: 1, Msg: fmt.Sprintf("%s does not speak CNI %s, only %s", plugin.Network.Type,
+				c.List.CNIVersion, strings.Join(info.SupportedVersions(), " "))})
+		}
+	}
+	if len(s.record.Errors) > 0 {
+		return s.finish(nil)
 	}
 	if !atLeast(c.List.CNIVersion, "1.1.0") {
 		s.note("cniVersion %s has no STATUS: the links were asked for their versions only", c.List.CNIVersion)
@@ -184,25 +194,33 @@ func (s *session) finish(err error) *Record {
 	}
 	for _, call := range r.Calls {
 		if call.Error != nil {
-			r.Errors = append(r.Errors, s.failure(call.Link, call.Type, *call.Error))
+			s.fail(call.Link, *call.Error)
 		}
 	}
-	if len(r.Errors) > 0 {
-		return r
+	if len(r.Errors) == 0 {
+		s.fail(s.blame(), Error{Msg: oneLine(err)})
 	}
-	// libcni's own: the answer of the last call, or its cache.
-	f := Failure{Link: -1, Error: Error{Msg: oneLine(err)}}
-	if n := len(r.Calls); n > 0 && (r.Verb != "add" || n < len(s.chain.List.Plugins) || !json.Valid(r.Calls[n-1].Stdout)) {
-		f = s.failure(r.Calls[n-1].Link, r.Calls[n-1].Type, f.Error)
-	}
-	r.Errors = append(r.Errors, f)
 	return r
 }
 
-func (s *session) failure(link int, kind string, e Error) Failure {
-	f := Failure{Link: link, Type: kind, Error: e}
-	f.Path, f.Position = s.chain.where(link, e)
-	return f
+// blame is the link that an error of libcni's own is about: the last that ran, whose answer cannot be read. When every
+// link has answered as it should, it is none.
+func (s *session) blame() int {
+	n := len(s.record.Calls)
+	if n == 0 || s.record.Verb == "add" && n == len(s.chain.List.Plugins) && json.Valid(s.record.Calls[n-1].Stdout) {
+		return -1
+	}
+	return s.record.Calls[n-1].Link
+}
+
+// fail notes an error of a link, -1 for one of none.
+func (s *session) fail(link int, e Error) {
+	f := Failure{Link: link, Error: e}
+	if link >= 0 {
+		f.Type = s.chain.List.Plugins[link].Network.Type
+		f.Path, f.Position = s.chain.where(link, e)
+	}
+	s.record.Errors = append(s.record.Errors, f)
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
