@@ -122,7 +122,9 @@ func TestPartsComeAndGo(t *testing.T) {
 }
 
 func TestUnion(t *testing.T) {
-	config := func(domain string, search ...string) resolv.Config { return resolv.Config{Domain: domain, Search: search} }
+	config := func(domain string, search ...string) resolv.Config {
+		return resolv.Config{Domain: domain, Search: search}
+	}
 	for _, tc := range []struct {
 		name string
 		in   []resolv.Config

@@ -26,7 +26,7 @@ func gc(ctx context.Context, r *request) error {
 	errs := []error{err}
 	for _, rec := range all {
 		if stale(rec.Owner) {
-			errs = append(errs, collect(ctx, r, rec))
+			errs = append(errs, forget(ctx, r, rec, nil))
 		}
 	}
 	for _, pattern := range patterns(r.Conf.WriteTo) {
@@ -39,29 +39,13 @@ func gc(ctx context.Context, r *request) error {
 	return errors.Join(errs...)
 }
 
-// collect removes all of one attachment.
-func collect(ctx context.Context, r *request, rec *record) error {
-	var errs []error
-	for _, p := range rec.Files {
-		errs = append(errs, r.Do("take the part of "+rec.Owner+" out of "+p.String(), func() error {
-			return p.remove(ctx, nil, rec.Owner, false)
-		}, nil))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return r.Do("forget "+rec.Owner, func() error { return removeRecord(rec.Owner) }, nil)
-}
-
 // collectFile removes the stale parts of one file that no record named.
 func collectFile(ctx context.Context, r *request, p place, stale func(tag string) bool) error {
 	tags, err := p.tags()
 	errs := []error{err}
 	for _, tag := range tags {
 		if stale(tag) {
-			errs = append(errs, r.Do("take the part of "+tag+" out of "+p.String(), func() error {
-				return p.remove(ctx, nil, tag, true)
-			}, nil))
+			errs = append(errs, take(ctx, r, tag, p, nil, true))
 		}
 	}
 	return errors.Join(errs...)

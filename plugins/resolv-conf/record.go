@@ -22,9 +22,16 @@ const stateDir = "/run/cni-chain/resolv-conf"
 // record says where an attachment's part is and what it says. It is written before any file and removed after all of
 // them, so that DEL finds each file with nothing but the names, whatever moment a crash chose.
 type record struct {
-	Owner string   `json:"owner"` // the tag
-	Files []place  `json:"files"`
-	Part  []string `json:"part"` // part.lines
+	Owner string `json:"owner"` // the tag
+	// NetNS is CNI_NETNS of the ADD. A record with another one is of an earlier life of the same container.
+	NetNS string  `json:"netns"`
+	Files []entry `json:"files"`
+}
+
+// entry is one file, and what ADD wrote there.
+type entry struct {
+	place
+	Part []string `json:"part"` // part.lines
 }
 
 func recordPath(tag string) string { return filepath.Join(stateDir, hash(tag)+".json") }

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -34,10 +35,8 @@ func add(ctx context.Context, r *request) error {
 	for _, note := range append(notes, more...) {
 		r.Log.Warn(note)
 	}
-	if len(files) > 0 {
-		if err := keepRecord(r, files, own); err != nil {
-			return err
-		}
+	if err := keepRecord(ctx, r, files, own); err != nil {
+		return err
 	}
 	for _, p := range files {
 		if err := write(ctx, r, p, own); err != nil {
@@ -67,17 +66,33 @@ func placesOf(r *request, netns string) (files []place, notes []string, err erro
 }
 
 // keepRecord writes down where the attachment's part will be. The link may stand in a chain twice: the second one's
-// places join those of the first.
-func keepRecord(r *request, files []place, own part) error {
+// files join those of the first. What an earlier life of the container has left, in another namespace, goes first.
+func keepRecord(ctx context.Context, r *request, files []place, own part) error {
 	before, err := readRecord(own.tag)
 	if err != nil {
 		r.Log.Warn("replacing a record that cannot be read", "err", err)
 		before = nil
 	}
-	now := &record{Owner: own.tag, Files: files, Part: own.lines()}
+	if before != nil && before.NetNS != r.NetNS {
+		if err := forget(ctx, r, before, nil); err != nil {
+			return err
+		}
+		before = nil
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	now := &record{Owner: own.tag, NetNS: r.NetNS}
+	for _, p := range files {
+		now.Files = append(now.Files, entry{place: p, Part: own.lines()})
+	}
 	undo := func() error { return removeRecord(own.tag) }
 	if before != nil {
-		now.Files = unique(slices.Concat(before.Files, files))
+		for _, e := range before.Files {
+			if !slices.Contains(files, e.place) {
+				now.Files = append(now.Files, e)
+			}
+		}
 		undo = before.write
 	}
 	return r.Do("record the places of resolv.conf", now.write, undo)
@@ -110,30 +125,42 @@ func (p part) dns() types.DNS {
 	return types.DNS{Nameservers: c.Servers, Domain: c.Domain, Search: c.Search, Options: c.Options}
 }
 
-// del takes the part out of every file that the record names, and forgets the record when that has worked. Without a
-// record (a reboot, or nothing to delete) the files are where writeTo says, and are told by their tag.
+// del takes the part out of every file that the record names. Without a record (a reboot, or nothing to delete) the
+// files are where writeTo says, and are told by their tag.
 func del(ctx context.Context, r *request) error {
 	tag := tagOf(r)
 	rec, err := readRecord(tag)
 	if err != nil {
 		r.Log.Warn("going on without the record", "err", err)
+		rec = nil
 	}
-	files, orphan := []place(nil), rec == nil
 	if rec != nil {
-		files = rec.Files
-	} else if files, err = guess(r); err != nil {
-		return err
+		return forget(ctx, r, rec, r.Sandbox())
 	}
-	var errs []error
+	files, err := guess(r)
+	errs := []error{err}
 	for _, p := range files {
-		errs = append(errs, r.Do("take the part of "+tag+" out of "+p.String(), func() error {
-			return p.remove(ctx, r.Sandbox(), tag, orphan)
-		}, nil))
+		errs = append(errs, take(ctx, r, tag, p, r.Sandbox(), true))
+	}
+	return errors.Join(append(errs, removeRecord(tag))...)
+}
+
+// forget takes all that the record names back, and then the record.
+func forget(ctx context.Context, r *request, rec *record, sandbox *os.File) error {
+	var errs []error
+	for _, e := range rec.Files {
+		errs = append(errs, take(ctx, r, rec.Owner, e.place, sandbox, false))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return r.Do("forget the places of resolv.conf", func() error { return removeRecord(tag) }, nil)
+	return r.Do("forget the places of "+rec.Owner, func() error { return removeRecord(rec.Owner) }, nil)
+}
+
+// take takes the owner's part out of one file.
+func take(ctx context.Context, r *request, tag string, p place, sandbox *os.File, orphan bool) error {
+	return r.Do("take the part of "+tag+" out of "+p.String(),
+		func() error { return p.remove(ctx, sandbox, tag, orphan) }, nil)
 }
 
 // guess is where the attachment's files can be: where ADD would write them now, or, for a namespace whose name is not
@@ -171,8 +198,8 @@ func check(ctx context.Context, r *request) error {
 			stateDir, files[0])
 	}
 	var errs []error
-	for _, p := range rec.Files {
-		errs = append(errs, p.check(ctx, r.Sandbox(), tag, rec.Part))
+	for _, e := range rec.Files {
+		errs = append(errs, e.check(ctx, r.Sandbox(), tag, e.Part))
 	}
 	return errors.Join(errs...)
 }
