@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/containernetworking/cni/pkg/skel"
-
 	"github.com/cni-chain/cni-chain/chain"
 )
 
@@ -65,7 +63,7 @@ func file(r *chain.Request[Config]) string {
 func ExamplePlugin() {
 	dir, _ := os.MkdirTemp("", "motd")
 	defer os.RemoveAll(dir)
-	args := &skel.CmdArgs{
+	args := &chain.CmdArgs{
 		ContainerID: "c1", IfName: "eth0", Netns: "/proc/self/ns/net", NetnsOverride: "1",
 		StdinData: fmt.Appendf(nil, `{"cniVersion": "1.1.0", "name": "net", "type": "motd", "dir": %q}`, dir),
 	}

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 )
 
@@ -103,7 +102,7 @@ func onSignal(cancel context.CancelCauseFunc) {
 
 // Invoke runs one verb in process, without environment, stdin and stdout: what an embedding program and tests use.
 // The result is nil but for ADD; it is in the version that the configuration asks for.
-func (p *Plugin[C]) Invoke(ctx context.Context, cmd string, args *skel.CmdArgs) (types.Result, error) {
+func (p *Plugin[C]) Invoke(ctx context.Context, cmd string, args *CmdArgs) (types.Result, error) {
 	var result types.Result
 	c := &call{command: cmd, args: *args, log: io.Discard}
 	c.deliver = func(r types.Result) error { result = r; return nil }

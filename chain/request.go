@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 
@@ -38,7 +37,7 @@ type Request[C any] struct {
 	// Log carries plugin, command and attachment on every line.
 	Log *slog.Logger
 	// Call is the call as it came, for whoever delegates it to another plugin.
-	Call *skel.CmdArgs
+	Call *CmdArgs
 
 	ctx     context.Context
 	listen  func() // for signals, from the first step on that can be undone
