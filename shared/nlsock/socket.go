@@ -114,6 +114,16 @@ func (s *Socket) ReadAll(f func(Message) error) error {
 	}
 }
 
+// ReadPart calls f for every message of one datagram and leaves the rest of the kernel's answer unread, so that the
+// beginning of a long list costs the same however long it is. The socket is good for nothing but Close afterwards.
+func (s *Socket) ReadPart(f func(Message) error) error {
+	data, err := s.receive()
+	if err != nil {
+		return err
+	}
+	return eachMessage(data, f)
+}
+
 // receive reads the next datagram. A receive that failed has taken nothing out of the buffer, so it is tried again a
 // few times: with an answer that is not read, nobody knows what the kernel did.
 func (s *Socket) receive() ([]byte, error) {
