@@ -58,6 +58,12 @@ func (s *Socket) Close() error {
 	return nil
 }
 
+// Strict makes the kernel list only what matches the fields of a request for a list, where it otherwise lists all. Linux
+// before 4.20 knows nothing of it and lists all nevertheless.
+func (s *Socket) Strict() {
+	_ = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+}
+
 // Sends is the number of sendmsg calls so far, for counting what a command costs.
 func (s *Socket) Sends() int { return s.sends }
 
