@@ -134,7 +134,11 @@ func (p place) makeDir(above *os.File, path string) (*os.File, error) {
 	if err := mark(full); err != nil {
 		return nil, err
 	}
-	if err := unix.Mkdirat(fd(above), name, 0o755); err != nil {
+	err := unix.Mkdirat(fd(above), name, 0o755)
+	if errors.Is(err, unix.EEXIST) {
+		err = chain.Errorf(codePlace, "there is a link that leads nowhere: %w", err)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make directory %s: %w", full, err), unmark(full))
 	}
 	how := &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
@@ -153,8 +157,9 @@ func (p place) makeDir(above *os.File, path string) (*os.File, error) {
 	return dir, nil
 }
 
-// removeDirs removes the directories that the link has made for the place, if they are empty, the last first.
-func (p place) removeDirs(root *os.File) error {
+// removeDirs removes the directories that the link has made for the place, if they are empty, the last first. alone says
+// that the last can have no other file of the link, so that one that is not empty belongs to somebody else from now on.
+func (p place) removeDirs(root *os.File, alone bool) error {
 	dirs := p.dirs()
 	for i := len(dirs) - 1; i >= 0; i-- {
 		full := filepath.Join(p.Root, dirs[i])
@@ -163,9 +168,12 @@ func (p place) removeDirs(root *os.File) error {
 		}
 		err := removeDir(root, dirs[i])
 		if errors.Is(err, unix.ENOTEMPTY) {
-			return nil // another attachment's file, or somebody's: the last one to go removes it
+			if alone && i == len(dirs)-1 {
+				return unmark(full)
+			}
+			return nil // the last of our files to go removes it
 		}
-		if err != nil && !errors.Is(err, unix.ENOENT) {
+		if unlessMoved(err) != nil {
 			return fmt.Errorf("remove directory %s: %w", full, err)
 		}
 		if err := unmark(full); err != nil {
@@ -174,6 +182,9 @@ func (p place) removeDirs(root *os.File) error {
 	}
 	return nil
 }
+
+// alone reports whether the file is the only one of the link in its directory, whatever attachments there are.
+func (p place) alone() bool { return p.Root == "/" || strings.HasPrefix(p.Root, "/proc/") }
 
 func removeDir(root *os.File, path string) error {
 	above, err := openDir(root, filepath.Dir(path))

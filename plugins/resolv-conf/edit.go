@@ -40,7 +40,7 @@ func (p place) add(ctx context.Context, sandbox *os.File, own part) (before *par
 	defer closeFile(root)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.removeDirs(root))
+			err = errors.Join(err, p.removeDirs(root, false))
 		}
 	}()
 	dir, err := p.makeDirs(root)
@@ -96,50 +96,66 @@ func (p place) remove(ctx context.Context, sandbox *os.File, tag string, orphan 
 		return err
 	}
 	defer closeFile(root)
-	unlinked, err := p.removePart(root, tag)
-	if err != nil {
+	after, err := p.removePart(root, tag)
+	if err := unlessMoved(err); err != nil {
 		return err
 	}
-	if unlinked && orphan {
+	if after == othersLeft {
+		return nil
+	}
+	if after == nothingLeft && orphan {
 		if err := removeDir(root, filepath.Dir(p.Path)); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
 			return err
 		}
 	}
-	return p.removeDirs(root)
+	return p.removeDirs(root, p.alone())
 }
 
-// removePart does the work of remove in the file's directory. unlinked: the file is gone and nothing took its place.
-func (p place) removePart(root *os.File, tag string) (unlinked bool, err error) {
+// What a removal leaves in the place.
+type left int
+
+const (
+	foreignLeft left = iota // nothing of ours: what was there before, or what somebody has put there
+	nothingLeft             // our file is gone, and there was none before
+	othersLeft              // parts of other owners
+)
+
+// removePart does the work of remove in the file's directory.
+func (p place) removePart(root *os.File, tag string) (left, error) {
 	dir, err := openDir(root, filepath.Dir(p.Path))
 	if err != nil {
-		return false, unlessMoved(err)
+		return foreignLeft, err
 	}
 	defer closeFile(dir)
 	temp := tempName(tag)
 	if err := unlink(dir, temp); err != nil { // of an ADD that was killed
-		return false, err
+		return foreignLeft, err
 	}
 	f, err := look(dir, filepath.Base(p.Path))
 	if err != nil {
-		return false, unlessMoved(err)
+		return foreignLeft, err
 	}
 	defer f.close()
 	c := f.content()
-	if c.find(tag) < 0 {
-		return false, nil
-	}
 	rest := c.without(func(other string) bool { return other == tag || !alive(other) })
-	if len(rest.parts) == 0 {
-		return c.was == nil && f.mount == nil, f.restore(temp, c.was)
+	switch {
+	case c.find(tag) < 0 && len(c.parts) > 0:
+		return othersLeft, nil
+	case c.find(tag) < 0:
+		return foreignLeft, nil
+	case len(rest.parts) > 0:
+		data, _ := rest.bytes()
+		return othersLeft, f.put(temp, data)
+	case c.was == nil && f.mount == nil:
+		return nothingLeft, f.restore(temp, nil)
 	}
-	data, _ := rest.bytes()
-	return false, f.put(temp, data)
+	return foreignLeft, f.restore(temp, c.was)
 }
 
-// unlessMoved is nil for the errors that say that what is there now is nothing of ours: somebody has put a link, a pipe
-// or a mount in its place, or nothing.
+// unlessMoved is nil for the errors that say that what is there now is nothing of ours: somebody has put a link, a pipe,
+// a directory or a mount in its place, or nothing. A container must not be able to keep its own DEL from succeeding.
 func unlessMoved(err error) error {
-	for _, errno := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV} {
+	for _, errno := range []error{unix.ENOENT, unix.ENOTDIR, unix.EISDIR, unix.EEXIST, unix.ELOOP, unix.EXDEV} {
 		if errors.Is(err, errno) {
 			return nil
 		}
