@@ -100,7 +100,7 @@ func samePieces(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// String is the object on one line, without its place, and without the settings of an interface that are 0, as most are.
+// String is the object on one line, without its place, and without what is 0 of an interface, as most settings are.
 func (o Object) String() string {
 	var values []string
 	for _, field := range o.Fields {

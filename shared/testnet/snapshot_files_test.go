@@ -159,7 +159,8 @@ func TestSnapshotParts(t *testing.T) {
 		after.Without(testnet.Links, testnet.FDB, testnet.Sysctls)); diff != "" {
 		t.Errorf("without what has changed:\n%s", diff)
 	}
-	if diff := testnet.Diff(before.Only(testnet.Links), after.Only(testnet.Links)); strings.Count(diff, "\n  + link ") != 3 {
+	diff := testnet.Diff(before.Only(testnet.Links), after.Only(testnet.Links))
+	if strings.Count(diff, "\n  + link ") != 3 {
 		t.Errorf("links:\n%s", diff)
 	}
 	if mac, ok := after.Get(ns.Name, testnet.Links, "br0", "mac"); mac != "02:00:00:00:00:01" || !ok {

@@ -17,8 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// legacyTables say, for each family, where the kernel lists the tables of iptables-legacy, and what prints them. To read
-// that list makes no table; iptables-legacy-save without one would.
+// legacyTables say, for each family, where the kernel lists the tables of iptables-legacy, and what prints them. To
+// read that list makes no table; iptables-legacy-save without one would. Only the machine's real root may read it:
+// unprivileged snapshots are without these tables.
 var legacyTables = []struct{ family, list, save string }{
 	{"ip", "/proc/thread-self/net/ip_tables_names", "iptables-legacy-save"},
 	{"ip6", "/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy-save"},
@@ -31,7 +32,7 @@ var counters = regexp.MustCompile(`\s*\[\d+:\d+\]\s*`)
 func (c *collector) collectIPTables() error {
 	for _, legacy := range legacyTables {
 		names, err := os.ReadFile(legacy.list)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 		if len(bytes.TrimSpace(names)) == 0 {

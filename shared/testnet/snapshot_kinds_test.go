@@ -6,9 +6,13 @@ package testnet_test
 import (
 	"net"
 	"os"
+	"strings"
+	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
 // byBridge adds a route by the bridge of setUpBridge.
@@ -94,9 +98,12 @@ func tcChanges() []change {
 				QdiscAttrs: attrs(l, netlink.MakeHandle(1, 0), netlink.HANDLE_ROOT),
 				Rate:       125000, Limit: 10000, Buffer: 10000,
 			})
-		}), some: []string{"+ tc class 1:1 on p0 parent 1:0: kind tbf", "+ tc qdisc 1:0 on p0 parent ffff:ffff: kind tbf, "}},
+		}), some: []string{
+			"+ tc class 1:1 on p0 parent 1:0: kind tbf", "+ tc qdisc 1:0 on p0 parent ffff:ffff: kind tbf, ",
+		}},
 		{name: "ingress qdisc", do: on("p0", func(l netlink.Link) error {
-			return netlink.QdiscAdd(&netlink.Ingress{QdiscAttrs: attrs(l, netlink.MakeHandle(0xffff, 0), netlink.HANDLE_INGRESS)})
+			ingress := attrs(l, netlink.MakeHandle(0xffff, 0), netlink.HANDLE_INGRESS)
+			return netlink.QdiscAdd(&netlink.Ingress{QdiscAttrs: ingress})
 		}), want: []string{"+ tc qdisc ffff:0 on p0 parent ffff:fff1: kind ingress"}},
 		{name: "filter", do: on("p0", func(l netlink.Link) error {
 			return netlink.FilterAdd(&netlink.U32{
@@ -121,6 +128,42 @@ func sysctlChanges() []change {
 		{name: "forwarding", do: set("ipv4/ip_forward", "1"), some: []string{
 			"~ sysctl ipv4/ip_forward: value 0 -> 1", "~ sysctl ipv4/conf/br0/forwarding: value 0 -> 1",
 		}},
-		{name: "other", do: set("ipv4/ip_nonlocal_bind", "1"), want: []string{"~ sysctl ipv4/ip_nonlocal_bind: value 0 -> 1"}},
+		{name: "other", do: set("ipv4/ip_nonlocal_bind", "1"),
+			want: []string{"~ sysctl ipv4/ip_nonlocal_bind: value 0 -> 1"}},
+	}
+}
+
+// TestSysctlNames changes each setting of an interface through its file, and requires that the snapshot, which has them
+// from the interface's attributes, shows a change of that name.
+func TestSysctlNames(t *testing.T) {
+	ns := testnet.NewNS(t)
+	if err := ns.Do(setUpBridge); err != nil {
+		t.Fatal(err)
+	}
+	scope := testnet.Scope{Namespaces: []*testnet.NS{ns}, Sections: []testnet.Section{testnet.Links, testnet.Sysctls}}
+	known := 0
+	for _, object := range testnet.TakeScope(t, scope).Only(testnet.Sysctls).Objects() {
+		path := "/proc/sys/net/" + object.Key
+		if object.Place != ns.Name || !strings.Contains(path, "/conf/p1/") || strings.Contains(path, "#") {
+			continue
+		}
+		before := testnet.TakeScope(t, scope)
+		err := ns.Do(func() error {
+			value := "1"
+			if old, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(old)) == "1" {
+				value = "2"
+			}
+			return os.WriteFile(path, []byte(value), 0)
+		})
+		if err != nil {
+			continue // read-only, another range, or the kernel is built without it
+		}
+		known++
+		if diff := testnet.Diff(before, testnet.TakeScope(t, scope)); !strings.Contains(diff, object.Key+": value ") {
+			t.Errorf("%s was changed, Diff:\n%s", object.Key, diff)
+		}
+	}
+	if known < 50 {
+		t.Errorf("%d settings could be changed, want most of 90", known)
 	}
 }

@@ -134,7 +134,11 @@ func (c *collector) addLink(body []byte) {
 			"operstate", attrs.decimal(unix.IFLA_OPERSTATE))...)
 		list = append(list, port.named(volatilePortSettings, "port-")...)
 	}
-	c.add(Object{Section: Links, Key: attrs.str(unix.IFLA_IFNAME), Fields: list})
+	name := attrs.str(unix.IFLA_IFNAME)
+	c.add(Object{Section: Links, Key: name, Fields: list})
+	if c.wants(Sysctls) {
+		c.addLinkSysctls(name, attrs)
+	}
 }
 
 // beneath names the interface that this one is on (a vlan, a macvlan) or joined to (a veth), when it is in the same

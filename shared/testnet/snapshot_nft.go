@@ -52,7 +52,7 @@ func (c *collector) collectNFT() error {
 	}
 	for _, part := range []struct {
 		message uint16
-		add     func(family string, attrs attributes) error
+		add     adder
 	}{
 		{unix.NFT_MSG_GETSET, r.addSet},
 		{unix.NFT_MSG_GETCHAIN, r.addChain},
@@ -71,13 +71,16 @@ func (c *collector) collectNFT() error {
 	return nil
 }
 
+// adder adds one object to the snapshot.
+type adder func(family string, attrs attributes) error
+
 // each calls add for every object of a kind, of all families, and returns how many there are.
-func (r *ruleset) each(message uint16, add func(string, attributes) error) (int, error) {
+func (r *ruleset) each(message uint16, add adder) (int, error) {
 	return r.eachOf(unix.AF_UNSPEC, message, add)
 }
 
 // eachOf is each for the objects of one family that the attributes in filter ask for.
-func (r *ruleset) eachOf(family byte, message uint16, add func(string, attributes) error, filter ...[]byte) (int, error) {
+func (r *ruleset) eachOf(family byte, message uint16, add adder, filter ...[]byte) (int, error) {
 	request := append([][]byte{{family, unix.NFNETLINK_V0, 0, 0}}, filter...)
 	answers, err := r.c.netfilter.dump(unix.NETLINK_NETFILTER, unix.NFNL_SUBSYS_NFTABLES<<8|message, request...)
 	if err != nil {

@@ -4,12 +4,12 @@
 package testnet_test
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
@@ -64,7 +64,7 @@ func nftRule(comment string, exprs ...expr.Any) *nftables.Rule {
 // twoRules are text as the kernel keeps it, and with what changes by itself: a counter, an anonymous set's name.
 func twoRules(c *nftables.Conn) error {
 	set := &nftables.Set{Table: nftTable, Anonymous: true, Constant: true, KeyType: nftables.TypeInetService}
-	elements := []nftables.SetElement{{Key: binaryutil.BigEndian.PutUint16(80)}, {Key: binaryutil.BigEndian.PutUint16(443)}}
+	elements := []nftables.SetElement{{Key: []byte{0, 80}}, {Key: []byte{443 >> 8, 443 & 0xff}}}
 	if err := c.AddSet(set, elements); err != nil {
 		return err
 	}
@@ -102,7 +102,9 @@ func nftChanges() []change {
 		})},
 		{name: "order of rules", do: moveFirstRule, want: []string{"~ nft chain inet ours post: order of rules changed"}},
 		{name: "rule removed", do: removeFirstRule, want: []string{"- nft " + setRule}},
-		{name: "map", do: nftChange(func(c *nftables.Conn) error { return c.AddSet(nftMap, element("cni-chain:net/c/eth0")) }),
+		{name: "map", do: nftChange(func(c *nftables.Conn) error {
+			return c.AddSet(nftMap, element("cni-chain:net/c/eth0"))
+		}),
 			want: []string{
 				"+ nft element inet ours ports 6 . 8080: data 10.0.0.2 . 80, comment cni-chain:net/c/eth0",
 				"+ nft set inet ours ports: flags map|concat, key 781, data 461",
@@ -115,7 +117,9 @@ func nftChanges() []change {
 		}), want: []string{
 			"~ nft element inet ours ports 6 . 8080: comment cni-chain:net/c/eth0 -> somebody else",
 		}},
-		{name: "element removed", do: nftChange(func(c *nftables.Conn) error { return c.SetDeleteElements(nftMap, element("")) }),
+		{name: "element removed", do: nftChange(func(c *nftables.Conn) error {
+			return c.SetDeleteElements(nftMap, element(""))
+		}),
 			want: []string{"- nft element inet ours ports 6 . 8080: data 10.0.0.2 . 80, comment somebody else"}},
 		{name: "verdicts", do: nftChange(func(c *nftables.Conn) error {
 			return c.AddSet(nftVerdicts, []nftables.SetElement{{
@@ -154,6 +158,9 @@ func TestDiffOfLegacyIPTables(t *testing.T) {
 	ns := testnet.NewNS(t)
 	if _, err := exec.LookPath("iptables-legacy"); err != nil {
 		testnet.Lacks(t, "iptables-legacy")
+	}
+	if _, err := os.ReadFile("/proc/net/ip_tables_names"); err != nil {
+		testnet.Lacks(t, "a readable list of legacy tables")
 	}
 	run := func(args string) error {
 		return ns.Do(exec.Command("iptables-legacy", strings.Fields(args)...).Run)

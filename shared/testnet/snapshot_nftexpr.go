@@ -200,8 +200,8 @@ func (r *ruleset) one(value []byte, dataType uint32) string {
 	return fmt.Sprint(bigNumber(value))
 }
 
-// comment takes the comment out of an object's user data: entries of a type, a length and a text (libnftnl/udata.h). What
-// else is there is for nft(8) to print by.
+// comment takes the comment out of an object's user data: entries of a type, a length and a text (libnftnl/udata.h).
+// What else is there is for nft(8) to print by.
 func comment(userdata []byte, kind byte) string {
 	for len(userdata) >= 2 {
 		length := int(userdata[1])

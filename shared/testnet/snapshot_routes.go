@@ -65,20 +65,18 @@ func (c *collector) collectRoutes() error {
 	return nil
 }
 
-// isKernelIPv6 reports whether the route is one that the kernel adds and takes away with an interface's carrier: to
-// link-local addresses (its own one, the router anycast one, the prefix) and to multicast.
+// isKernelIPv6 reports whether the route is one that the kernel adds some time after an address or the carrier came and
+// takes away with them: to the address itself and the router anycast one, to multicast and to link-local addresses.
 func isKernelIPv6(body []byte, attrs attributes) bool {
-	destination, ok := netip.AddrFromSlice(attrs.get(unix.RTA_DST))
-	if !ok || !destination.Is6() || body[5] != unix.RTPROT_KERNEL {
+	if body[0] != unix.AF_INET6 || body[5] != unix.RTPROT_KERNEL {
 		return false
 	}
 	switch body[7] {
-	case unix.RTN_LOCAL:
-		return isEUI64(destination)
-	case unix.RTN_ANYCAST, unix.RTN_UNICAST, unix.RTN_MULTICAST:
-		return destination.IsLinkLocalUnicast() || destination.IsMulticast()
+	case unix.RTN_LOCAL, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
+		return true
 	}
-	return false
+	destination, _ := netip.AddrFromSlice(attrs.get(unix.RTA_DST))
+	return destination.IsLinkLocalUnicast() || destination.IsMulticast()
 }
 
 // routeText is the route much as ip-route(8) shows it. All of it is the route's identity.

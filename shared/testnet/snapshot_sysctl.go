@@ -12,42 +12,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysctlDirs are looked at without what is beneath them: neighbour tables and routes have no settings of a link. Of a
-// directory with per set, it is the directories in it: one for each interface.
-var sysctlDirs = []struct {
-	dir string
-	per bool
-}{
-	{"ipv4", false}, {"ipv4/conf", true}, {"ipv6", false}, {"ipv6/conf", true}, {"bridge", false},
+// sysctlRoot shows the parameters of the thread's namespace.
+const sysctlRoot = "/proc/sys/net"
+
+// sysctlDirs are looked at without what is beneath them. The settings of interfaces come with the interfaces.
+var sysctlDirs = []string{
+	"ipv4", "ipv4/conf/all", "ipv4/conf/default", "ipv6", "ipv6/conf/all", "ipv6/conf/default", "bridge",
 }
 
-// collectSysctls reads the kernel's parameters. The files of /proc/sys/net show the namespace of the thread.
+// collectSysctls reads the kernel's parameters.
 func (c *collector) collectSysctls() error {
-	for _, each := range sysctlDirs {
-		dirs := []string{each.dir}
-		if each.per {
-			names, err := readDir(filepath.Join(sysctlRoot, each.dir))
-			if err != nil {
-				return err
-			}
-			dirs = dirs[:0]
-			for _, name := range names {
-				dirs = append(dirs, each.dir+"/"+name)
-			}
-		}
-		for _, dir := range dirs {
-			if err := c.addSysctls(dir); err != nil {
-				return err
-			}
+	for _, dir := range sysctlDirs {
+		if err := c.addSysctls(dir); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-const sysctlRoot = "/proc/sys/net"
-
 // addSysctls adds the parameters in one directory, but for what cannot be read: some are only written, some have no
-// value (ipv6 stable_secret), and an interface may go away meanwhile.
+// value (ipv6 stable_secret).
 //
 // A snapshot reads more of these than of everything else, so it does without package os, which asks the runtime's
 // poller about each file, and opens them from their directory.

@@ -44,7 +44,8 @@ func (c *collector) collectTC() error {
 			continue
 		}
 		attrs := parseAttributes(body, sizeofTcmsg)
-		c.addTC("qdisc", body, handleName(handle), fields("kind", attrs.str(tcaKind), "options", hex.EncodeToString(attrs.get(tcaOptions))))
+		c.addTC("qdisc", body, handleName(handle), fields("kind", attrs.str(tcaKind),
+			"options", hex.EncodeToString(attrs.get(tcaOptions))))
 		parents := hooks[attrs.str(tcaKind)]
 		if parents == nil {
 			parents = []uint32{handle}

@@ -27,10 +27,14 @@ type change struct {
 
 // TestDiffFindsEachKindOfChange makes one change after the other in a namespace.
 func TestDiffFindsEachKindOfChange(t *testing.T) {
-	for name, changes := range map[string][]change{
-		"links": slices.Concat(linkChanges(), portChanges()), "layer 3": addressChanges(), "traffic control": tcChanges(), "sysctls": sysctlChanges(),
-		"nftables": nftChanges(),
-	} {
+	kinds := map[string][]change{
+		"links":           slices.Concat(linkChanges(), portChanges()),
+		"layer 3":         addressChanges(),
+		"traffic control": tcChanges(),
+		"sysctls":         sysctlChanges(),
+		"nftables":        nftChanges(),
+	}
+	for name, changes := range kinds {
 		t.Run(name, func(t *testing.T) {
 			ns := testnet.NewNS(t)
 			if err := ns.Do(setUpBridge); err != nil {
