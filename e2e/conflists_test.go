@@ -29,7 +29,7 @@ func TestConflists(t *testing.T) {
 func runChain(t *testing.T, n *harness.Network) {
 	w := harness.NewWorld(t, n)
 	a := n.Attach(testnet.NamedNS(t, "blue"), "container-a").With("portMappings", harness.PublishedPorts)
-	b := containerB(t, n)
+	b := process(t, n, "container-b")
 	harness.Serve(t, w.Host, w.Outside.NS, a.NS, b.NS)
 	if w.LAN != nil {
 		harness.Serve(t, w.LAN)
@@ -61,16 +61,14 @@ func runChain(t *testing.T, n *harness.Network) {
 	takeAway(t, w, a, b, pristine)
 }
 
-// containerB is a container as runtimes make them: a process with a root of its own, its namespace without a name.
-func containerB(t *testing.T, n *harness.Network) *harness.Attachment {
+// process attaches a container as runtimes make them: a process with a root of its own, its namespace without a name.
+func process(t *testing.T, n *harness.Network, id string) *harness.Attachment {
 	t.Helper()
 	root := t.TempDir()
-	if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := n.Attach(testnet.NewContainer(t, root).NS, "container-b")
-	b.Root = root
-	return b
+	must(t, "make the container's /etc", os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	a := n.Attach(testnet.NewContainer(t, root).NS, id)
+	a.Root = root
+	return a
 }
 
 func must(t *testing.T, what string, err error) {
@@ -179,7 +177,7 @@ func forgotten(t *testing.T, a *harness.Attachment, after *testnet.Snapshot) {
 	if !a.Net.OursOnly() || !a.Net.AtLeast("1.1.0") {
 		return
 	}
-	gone := a.Net.Attach(testnet.NewContainer(t, "").NS, "container-gone").With("portMappings", harness.PublishedPorts)
+	gone := process(t, a.Net, "container-gone").With("portMappings", harness.PublishedPorts)
 	must(t, "ADD of a container that will vanish", gone.Add())
 	must(t, "end it", gone.NS.Close())
 	must(t, "lose the runtime's cache", os.RemoveAll(a.Net.Cache))
