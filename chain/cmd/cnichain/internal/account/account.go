@@ -99,12 +99,8 @@ func (w Writer) Link(c *run.Call, r *run.Record) {
 	for _, step := range c.Steps {
 		w.step(step)
 	}
-	changes := Changes(c)
-	for _, change := range changes {
-		w.change(change)
-	}
-	if c.Command == "ADD" && c.Error == nil && len(changes) == 0 {
-		w.line("     %s", w.Style.Dim("= the result is handed on as it came"))
+	if c.Command == "ADD" && c.Error == nil {
+		w.changes(c)
 	}
 	for _, f := range r.Errors {
 		if c.Error != nil && f.Link == c.Link && f.Error == *c.Error {
@@ -126,10 +122,19 @@ func (w Writer) LinkName(c *run.Call) {
 	w.timed(name, c.Took)
 }
 
-// change writes one change of the result.
-func (w Writer) change(c Change) {
-	text := fmt.Sprintf("     %s %-9s %-26s %s", w.Style.sign(c.Sign), c.Kind, c.What, w.Style.Dim(c.Detail))
-	w.line("%s", strings.TrimRight(text, " "))
+// changes writes what an ADD did to the result.
+func (w Writer) changes(c *run.Call) {
+	if _, after := Results(c); after == nil {
+		w.line("     %s", w.Style.Bad("stdout is no result: ")+string(c.Stdout))
+		return
+	}
+	changes := Changes(c)
+	for _, change := range changes {
+		w.line("     %s %-9s %-26s %s", w.Style.sign(change.Sign), change.Kind, change.What, w.Style.Dim(change.Detail))
+	}
+	if len(changes) == 0 {
+		w.line("     %s", w.Style.Dim("= the result is handed on as it came"))
+	}
 }
 
 func (w Writer) step(s run.Step) {

@@ -28,22 +28,26 @@ type Change struct {
 
 // Changes are what an ADD did to the result. An answer that is no result changes nothing.
 func Changes(c *run.Call) []Change {
+	before, after := Results(c)
+	if after == nil {
+		return nil
+	}
+	return compare(objects(before), objects(after))
+}
+
+// Results are the result that an ADD was given, which may be empty, and the one that it returned: nil when that is none.
+func Results(c *run.Call) (before, after *current.Result) {
 	var stdin struct {
 		CNIVersion string          `json:"cniVersion"`
 		PrevResult json.RawMessage `json:"prevResult"`
 	}
-	if c.Command != "ADD" || c.Error != nil || json.Unmarshal(c.Stdin, &stdin) != nil {
-		return nil
+	if json.Unmarshal(c.Stdin, &stdin) != nil || c.Error != nil {
+		return &current.Result{}, nil
 	}
-	after := Result(stdin.CNIVersion, c.Stdout)
-	if after == nil {
-		return nil
-	}
-	before := Result(stdin.CNIVersion, stdin.PrevResult)
-	if before == nil {
+	if before = Result(stdin.CNIVersion, stdin.PrevResult); before == nil {
 		before = &current.Result{}
 	}
-	return compare(objects(before), objects(after))
+	return before, Result(stdin.CNIVersion, c.Stdout)
 }
 
 // Result reads a result of any version; nil when it is none. cniVersion is that of the configuration, for a plugin that
@@ -123,9 +127,6 @@ func objects(r *current.Result) []object {
 
 func routeObject(r *types.Route) object {
 	o := object{kind: "route", name: r.Dst.String()}
-	if ones, _ := r.Dst.Mask.Size(); ones == 0 {
-		o.name = "default " + o.name
-	}
 	if r.GW != nil {
 		o.name += " via " + r.GW.String()
 	}

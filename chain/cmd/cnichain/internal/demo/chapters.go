@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/invoke"
+
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/topology"
+	"github.com/cni-chain/cni-chain/shared/testnet"
+)
+
+// setStage makes what a runtime would find: namespaces for containers, and a machine in the world beyond.
+func (s *story) setStage(context.Context) (err error) {
+	s.heading("The stage")
+	if s.host, err = testnet.Host(); err != nil {
+		return err
+	}
+	if s.blue, err = testnet.Create("blue"); err != nil {
+		return err
+	}
+	if s.green, err = testnet.Create("green"); err != nil {
+		return err
+	}
+	if s.outside, err = testnet.ConnectOutside(); err != nil {
+		return err
+	}
+	s.say("   host      the machine: its uplink %s has %s\n", s.outside.HostLink, s.outside.HostV4)
+	s.say("   outside   another machine on that cable: %s\n", s.outside.V4)
+	s.say("   blue      a network namespace without any interface: a container to be\n")
+	s.say("   green     another one, in which a web server will listen on port %d\n", pagePort)
+	s.before, err = s.snapshot()
+	return err
+}
+
+// showChain says what the links are, in their own words.
+func (s *story) showChain(ctx context.Context) error {
+	s.heading("The chain: %s", s.chain.File)
+	for i, plugin := range s.chain.List.Plugins {
+		path, err := invoke.FindInPath(plugin.Network.Type, s.options.Path)
+		if err != nil {
+			return err
+		}
+		s.say("   %d %-13s %s\n", i+1, plugin.Network.Type, about(ctx, path))
+	}
+	s.say("   Each is a program. It reads its part of the conflist (<) and the result of those before it on\n" +
+		"   stdin, does its step, and writes the result that it has changed (+ - ~) on stdout.\n")
+	return nil
+}
+
+// about is what a plugin says of itself when it is run by hand: "NAME VERSION: what it does".
+func about(ctx context.Context, path string) string {
+	said, _ := exec.CommandContext(ctx, path).CombinedOutput() // a plugin that says nothing is introduced by its name
+	line, _, _ := strings.Cut(string(said), "\n")
+	_, text, _ := strings.Cut(line, ": ")
+	return text
+}
+
+func (s *story) attachBlue(ctx context.Context) error {
+	return s.attach(ctx, s.blue, nil, func(*run.Call) bool { return true })
+}
+
+// attachGreen tells in full of the links that are given something that blue's were not: the port.
+func (s *story) attachGreen(ctx context.Context) error {
+	ports := map[string]any{"portMappings": []map[string]any{
+		{"hostPort": hostPort, "containerPort": pagePort, "protocol": "tcp"},
+	}}
+	return s.attach(ctx, s.green, ports, func(c *run.Call) bool {
+		return strings.Contains(account.Input(c), "runtimeConfig.")
+	})
+}
+
+func (s *story) attach(ctx context.Context, ns *testnet.NS, capabilities map[string]any, tell func(*run.Call) bool) error {
+	flag := ""
+	if capabilities != nil {
+		flag = fmt.Sprintf(" --port %d:%d", hostPort, pagePort)
+	}
+	s.heading("cnichain add %s %s%s", conflist, ns.Name, flag)
+	r := run.Add(ctx, s.chain, s.attachment(ns, capabilities), s.options)
+	w := account.Writer{W: s.out, Style: s.style}
+	for _, call := range r.Calls {
+		if tell(call) || call.Error != nil {
+			w.Link(call, r)
+		} else {
+			w.LinkName(call)
+		}
+	}
+	w.Outcome(r)
+	if r.Failed() {
+		return fmt.Errorf("attach %s: %s", ns.Name, r.Errors[0].Msg)
+	}
+	s.added = append(s.added, r)
+	return nil
+}
+
+func (s *story) attachment(ns *testnet.NS, capabilities map[string]any) run.Attachment {
+	target := run.Target{Name: ns.Name, Path: ns.Path}
+	return run.Attachment{Target: target, ContainerID: target.ContainerID(), IfName: "eth0", Capabilities: capabilities}
+}
+
+// draw shows what there is now, as the kernel has it.
+func (s *story) draw(context.Context) error {
+	s.heading("What there is now")
+	paths := map[string]string{}
+	for _, ns := range []*testnet.NS{s.blue, s.green, s.outside.NS} {
+		paths[ns.Name] = ns.Path
+	}
+	t, err := topology.Read(paths, s.blue.Name, s.green.Name, s.outside.Name)
+	if err != nil {
+		return err
+	}
+	result := account.Result(s.chain.List.CNIVersion, s.added[1].Result)
+	for _, port := range account.Ports(s.added[1]) {
+		t.Host.Notes = append(t.Host.Notes, fmt.Sprintf("port %s ──► %s (green)", port, port.To(port.Address(result))))
+	}
+	for i, space := range t.Spaces[:2] {
+		dns := account.Result(s.chain.List.CNIVersion, s.added[i].Result).DNS
+		for _, server := range dns.Nameservers {
+			space.Notes = append(space.Notes, "dns   "+server)
+		}
+	}
+	t.Spaces[1].Notes = append(t.Spaces[1].Notes, fmt.Sprintf("a web server on :%d", pagePort))
+	for _, line := range strings.Split(strings.TrimSuffix(t.Draw(), "\n"), "\n") {
+		s.say("   %s\n", line)
+	}
+	return nil
+}
+
+// detach takes both away again; a runtime does it in any order.
+func (s *story) detach(ctx context.Context) error {
+	for _, ns := range []*testnet.NS{s.blue, s.green} {
+		s.heading("cnichain del %s %s", conflist, ns.Name)
+		r := run.Del(ctx, s.chain, s.attachment(ns, nil), s.options)
+		w := account.Writer{W: s.out, Style: s.style}
+		for _, call := range r.Calls {
+			if call.Error != nil {
+				w.Link(call, r)
+			} else {
+				w.LinkName(call)
+			}
+		}
+		w.Outcome(r)
+		if r.Failed() {
+			return fmt.Errorf("detach %s: %s", ns.Name, r.Errors[0].Msg)
+		}
+	}
+	return removeCache()
+}
+
+// removeCache removes libcni's cache, which is this program's and not the chain's. It must be empty by now.
+func removeCache() error {
+	err := os.Remove(filepath.Join(cacheDir, "results"))
+	return errors.Join(err, os.Remove(cacheDir))
+}

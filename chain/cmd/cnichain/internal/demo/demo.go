@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package demo tells the story of a chain on a machine that has nothing set up: two containers on a bridge, a ping, a
+// page through a port of the host, and nothing left in the end. Everything happens in the network and mount namespaces
+// that the caller has put the process into; it needs no program but the plugins.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
+	"github.com/cni-chain/cni-chain/conflists"
+	"github.com/cni-chain/cni-chain/shared/testnet"
+)
+
+// conflist is the chain that the demo runs.
+const conflist = "bridge.conflist"
+
+// The port of the host that leads to green, and green's own.
+const hostPort, pagePort = 8080, 80
+
+// cacheDir is where the runtime of the demo, that is this program, keeps results. /run is the demo's own.
+const cacheDir = "/run/cnichain-demo"
+
+// Chain is the chain that the demo runs, from inside the program.
+func Chain() (*run.Chain, error) {
+	data, err := conflists.FS.ReadFile(conflist)
+	if err != nil {
+		return nil, err
+	}
+	return run.Parse("conflists/"+conflist, data)
+}
+
+// story is the demo on its way.
+type story struct {
+	out     io.Writer
+	style   account.Style
+	chain   *run.Chain
+	options run.Options
+	chapter int
+
+	host, blue, green *testnet.NS
+	outside           *testnet.Outside
+	added             []*run.Record
+	before            *testnet.Snapshot
+}
+
+// Tell runs the demo. The process must be alone in fresh namespaces, see testnet.Isolate. The error says what did not
+// work; up to there, the story has been told.
+func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []string) (err error) {
+	c, err := Chain()
+	if err != nil {
+		return err
+	}
+	s := &story{out: out, style: style, chain: c, options: run.Options{Path: pluginPath, CacheDir: cacheDir}}
+	defer func() { err = errors.Join(err, s.close()) }()
+	s.say("%s\n", style.Bold("cni-chain: two containers get a network, by four small plugins that do one step each."))
+	s.say("This is run on a machine of its own: fresh network, mount%s namespaces, with nothing\n"+
+		"in them. Your machine is not touched, and all of it is gone at the end.\n", userNamespace())
+	for _, chapter := range []func(context.Context) error{
+		s.setStage, s.showChain, s.attachBlue, s.attachGreen, s.draw, s.prove, s.detach, s.compare,
+	} {
+		if err := chapter(ctx); err != nil {
+			return err
+		}
+	}
+	s.say("\nThe same on your machine, as root, with a namespace %s that \"ip netns add\" has made:\n"+
+		"   cnichain add conflists/%s blue --port 8080:80\n"+
+		"   cnichain del conflists/%s blue\n", "blue", conflist, conflist)
+	return nil
+}
+
+// userNamespace says whether this is run without being root outside.
+func userNamespace() string {
+	own, err := os.ReadFile("/proc/self/uid_map")
+	if err == nil && !strings.Contains(string(own), "4294967295") {
+		return " and user"
+	}
+	return ""
+}
+
+func (s *story) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+
+// heading begins a chapter.
+func (s *story) heading(format string, args ...any) {
+	s.chapter++
+	s.say("\n%s\n", s.style.Bold(fmt.Sprintf("%d. ", s.chapter)+fmt.Sprintf(format, args...)))
+}
+
+func (s *story) close() error {
+	var errs []error
+	for _, ns := range []*testnet.NS{s.host, s.blue, s.green} {
+		if ns != nil {
+			errs = append(errs, ns.Close())
+		}
+	}
+	if s.outside != nil {
+		errs = append(errs, s.outside.Close())
+	}
+	return errors.Join(errs...)
+}
