@@ -91,23 +91,29 @@ func addressesOf(r *request) (all []netip.Addr, err error) {
 
 func del(ctx context.Context, r *request) error {
 	return r.Do("release the addresses of "+ownerOf(r).String(), func() error {
-		return poolOf(r).Release(ctx, ownerOf(r))
+		return poolOf(r).Release(ctx, ownerOf(r), ownOf(r)...)
 	}, nil)
 }
 
 func check(ctx context.Context, r *request) error {
+	return coded(poolOf(r).Check(ctx, ownerOf(r), wishes(r), ownOf(r)), chain.CodeStep)
+}
+
+// ownOf are the addresses of prevResult that are on the container's interface, or on none in particular.
+func ownOf(r *request) []netip.Addr {
+	if r.Prev == nil {
+		return nil
+	}
 	var addresses []netip.Addr
-	if r.Prev != nil {
-		for _, ip := range r.Prev.IPs {
-			if ip.Interface != nil && r.Prev.Interfaces[*ip.Interface].Name != r.IfName {
-				continue // another link's
-			}
-			if a, ok := netip.AddrFromSlice(ip.Address.IP); ok {
-				addresses = append(addresses, a)
-			}
+	for _, ip := range r.Prev.IPs {
+		if ip.Interface != nil && r.Prev.Interfaces[*ip.Interface].Name != r.IfName {
+			continue // another link's
+		}
+		if a, ok := netip.AddrFromSlice(ip.Address.IP); ok {
+			addresses = append(addresses, a.Unmap())
 		}
 	}
-	return coded(poolOf(r).Check(ctx, ownerOf(r), wishes(r), addresses), chain.CodeStep)
+	return addresses
 }
 
 func gc(ctx context.Context, r *request) error {

@@ -20,10 +20,11 @@
 //	used-10.0.0.0  a bit for each of the 32768 addresses from there on, set while the address is leased
 //	new            the next version of one of these, while it is written
 //
-// The address file is the truth: link(2) makes it with its content and only if nobody has it. The owner file is written
-// before the first address is taken and removed after the last one is given back, so a process killed in between leaves
-// nothing that Release cannot find by name. A file that is called like an address and is not ours is never touched; the
-// address counts as taken, so "touch /run/cni-chain/pool/NETWORK/10.0.0.9" keeps 10.0.0.9 from being leased.
+// The address file is the truth: link(2) makes it with its content and only if nobody has it. The owner file is
+// written before the first address is taken and removed after the last one is given back, so a process killed in
+// between leaves nothing that Release cannot find by name. (When somebody removes an owner file by hand, GC frees what
+// it named.) A file that is called like an address and is not ours is never touched; the address counts as taken, so
+// "touch /run/cni-chain/pool/NETWORK/10.0.0.9" keeps 10.0.0.9 from being leased.
 //
 // The bits only say where to look. A bit is set after its address was taken and cleared before it is given back: a
 // set bit is right unless somebody removed files by hand, and an address that turns out taken sets its bit. Nobody

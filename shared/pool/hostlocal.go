@@ -4,10 +4,10 @@
 package pool
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -39,7 +39,7 @@ func (p *Pool) importSource() string {
 	if source == "" {
 		return ""
 	}
-	if safeName.MatchString(p.network) {
+	if safeName(p.network) {
 		sub := filepath.Join(source, p.network)
 		if info, err := os.Stat(sub); err == nil && info.IsDir() {
 			source = sub
@@ -129,16 +129,14 @@ func lockHostLocal(root *os.Root) (unlock func(), err error) {
 	}
 }
 
-// readHostLocal reads the leases, one record per owner, and the addresses leased last. A file without a container ID
-// is of an ADD that failed (containernetworking/plugins#498) and is nobody's.
-func (p *Pool) readHostLocal(from *dir) ([]record, []netip.Addr, error) {
+// readHostLocal reads the leases, one record per owner, and the addresses leased last.
+func (p *Pool) readHostLocal(from *dir) (leases []record, last []netip.Addr, err error) {
 	names, err := from.names()
 	if err != nil {
 		return nil, nil, err
 	}
 	slices.Sort(names)
 	byTag := map[string]*record{}
-	var last []netip.Addr
 	for _, name := range names {
 		a, err := parseAddr(name)
 		isLast := strings.HasPrefix(name, hostLocalLast)
@@ -149,31 +147,31 @@ func (p *Pool) readHostLocal(from *dir) ([]record, []netip.Addr, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		text := strings.TrimSpace(string(data))
 		if isLast {
-			if a, err := parseAddr(text); err == nil {
+			if a, err := parseAddr(strings.TrimSpace(string(data))); err == nil {
 				last = append(last, a)
 			}
 			continue
 		}
-		id, ifName, _ := strings.Cut(text, "\n")
-		o := owner.Owner{Network: p.network, ContainerID: strings.TrimSpace(id), IfName: strings.TrimSpace(ifName)}
-		if o.ContainerID == "" || strings.ContainsAny(o.Tag(), "\n\r\x00") {
-			continue
+		if o, ok := hostLocalOwner(p.network, string(data)); ok {
+			if byTag[o.Tag()] == nil {
+				byTag[o.Tag()] = &record{file: recordName(o), tag: o.Tag()}
+			}
+			byTag[o.Tag()].addresses = append(byTag[o.Tag()].addresses, a)
 		}
-		r := byTag[o.Tag()]
-		if r == nil {
-			r = &record{file: recordName(o), tag: o.Tag()}
-			byTag[o.Tag()] = r
-		}
-		r.addresses = append(r.addresses, a)
 	}
-	var leases []record
-	for _, r := range byTag {
-		leases = append(leases, *r)
+	for _, tag := range slices.Sorted(maps.Keys(byTag)) {
+		leases = append(leases, *byTag[tag])
 	}
-	slices.SortFunc(leases, func(a, b record) int { return cmp.Compare(a.tag, b.tag) })
 	return leases, last, nil
+}
+
+// hostLocalOwner is whom the content of an address file names. A file without a container ID is of an ADD that failed
+// (containernetworking/plugins#498) and is nobody's.
+func hostLocalOwner(network, content string) (owner.Owner, bool) {
+	id, ifName, _ := strings.Cut(strings.TrimSpace(content), "\n")
+	o := owner.Owner{Network: network, ContainerID: strings.TrimSpace(id), IfName: strings.TrimSpace(ifName)}
+	return o, o.ContainerID != "" && !strings.ContainsAny(o.Tag(), "\n\r\x00")
 }
 
 // adopt adds the record's addresses to what its owner holds. One that the pool has leased to somebody else meanwhile

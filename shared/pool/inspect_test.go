@@ -177,6 +177,33 @@ func TestGCKeepsToItsNetwork(t *testing.T) {
 	wantClean(t, blue)
 }
 
+func TestALostOwnerFile(t *testing.T) {
+	p := open(t, Config{Subnet: "10.0.0.0/28", Ranges: [][]Range{{{Subnet: "fd00::/64"}}}})
+	lose := func() {
+		t.Helper()
+		lease(t, p, container(1))
+		if err := os.Remove(filepath.Join(p.Dir(), recordName(container(1)))); err != nil {
+			t.Fatal(err)
+		}
+		fails(t, p.Check(t.Context(), container(1), Request{}, nil), "holds no address")
+	}
+	lose()
+	lease(t, p, container(2))
+	if err := p.Release(t.Context(), container(1), addresses("10.0.0.2", "fd00::2", "10.0.0.3")...); err != nil {
+		t.Error(err)
+	}
+	left := map[string]string{"10.0.0.3": container(2).Tag(), "fd00::3": container(2).Tag()}
+	if diff := cmp.Diff(left, holders(t, p)); diff != "" {
+		t.Error(diff)
+	}
+	lose()
+	if err := p.GC(t.Context(), []owner.Owner{container(2)}); err != nil {
+		t.Error(err)
+	}
+	release(t, p, container(2))
+	wantClean(t, p)
+}
+
 func TestGCGoesOnOverErrors(t *testing.T) {
 	p := open(t, small)
 	for i := range 3 {

@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cni-chain/cni-chain/shared/lock"
@@ -40,12 +41,16 @@ func Open(network string, conf Config) *Pool {
 	return p
 }
 
-// safeName are the names of networks (SPEC.md, section Network configuration), which are also safe as file names.
-var safeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+// safeName says whether a name is one that networks have (SPEC.md, section Network configuration): letters, digits and
+// "_.-", the first a letter or digit. Such a name is safe as a file's, too.
+func safeName(name string) bool {
+	const first = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return name != "" && strings.Contains(first, name[:1]) && strings.Trim(name, first+"_.-") == ""
+}
 
 // fileName is the name itself where it can be one, else "~" and a hash; "~" is in no network's name.
 func fileName(name string) string {
-	if len(name) <= 64 && safeName.MatchString(name) {
+	if len(name) <= 64 && safeName(name) {
 		return name
 	}
 	return "~" + owner.NetworkHash(name, 24)
@@ -166,30 +171,35 @@ func (p *Pool) take(d *dir, h *hints, o owner.Owner, plan plan, lease *Lease) er
 	return nil
 }
 
-// Release gives back all that the owner holds. It needs nothing but the names; that there is nothing is no error.
-func (p *Pool) Release(ctx context.Context, o owner.Owner) error {
+// Release gives back all that the owner holds. It needs nothing but the names; that there is nothing is no error. known
+// are addresses that it is known to have had (from a result, say), which are looked at even if its owner file was lost.
+func (p *Pool) Release(ctx context.Context, o owner.Owner, known ...netip.Addr) error {
 	return p.locked(ctx, false, func(d *dir) error {
-		return errors.Join(d.remove(newName), p.release(d, recordName(o)), p.release(d, recordName(nameless(o))))
+		return errors.Join(d.remove(newName), d.release(o, known), d.release(nameless(o), known))
 	})
 }
 
-func (p *Pool) release(d *dir, name string) error {
-	r, ok, err := d.readRecord(name)
+func (d *dir) release(o owner.Owner, known []netip.Addr) error {
+	r, _, err := d.readRecord(recordName(o))
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return d.remove(name)
+	r.file, r.tag = recordName(o), o.Tag()
+	for _, a := range known {
+		if a = a.Unmap(); a.IsValid() && a.Zone() == "" && !slices.Contains(r.addresses, a) {
+			r.addresses = append(r.addresses, a)
+		}
 	}
 	return d.giveBack(r, newHints(d))
 }
 
-// GC releases what the network's attachments hold, except those that are valid, and goes on over errors.
+// GC releases what the network's attachments hold, except those that are valid, and goes on over errors. It looks at
+// every address, so that it also frees those whose owner file was lost.
 func (p *Pool) GC(ctx context.Context, valid []owner.Owner) error {
 	keep := map[string]bool{}
 	for _, o := range valid {
-		keep[recordName(o)] = true
-		keep[recordName(nameless(o))] = true
+		keep[o.Tag()] = true
+		keep[nameless(o).Tag()] = true
 	}
 	return p.locked(ctx, false, func(d *dir) error {
 		errs := []error{d.remove(newName)}
@@ -197,11 +207,12 @@ func (p *Pool) GC(ctx context.Context, valid []owner.Owner) error {
 		errs = append(errs, err)
 		h := newHints(d)
 		for _, name := range names {
-			if !strings.HasPrefix(name, ownerPrefix) || keep[name] {
+			_, err := netip.ParseAddr(name)
+			if err != nil && !strings.HasPrefix(name, ownerPrefix) {
 				continue
 			}
 			r, ok, err := d.readRecord(name)
-			if err == nil && ok && strings.HasPrefix(r.tag, owner.NetworkPrefix(p.network)) {
+			if err == nil && ok && strings.HasPrefix(r.tag, owner.NetworkPrefix(p.network)) && !keep[r.tag] {
 				err = d.giveBack(r, h)
 			}
 			errs = append(errs, err)
