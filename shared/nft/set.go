@@ -40,6 +40,9 @@ var (
 	IfName = Type{"ifname", 41, unix.IFNAMSIZ, formatName, parseName}
 )
 
+// Registers is how many registers of 4 bytes a field takes.
+func (t Type) Registers() int { return nlsock.Align(t.size) / 4 }
+
 // verdictType is NFT_DATA_VERDICT of linux/netfilter/nf_tables.h: the value of a verdict map.
 const verdictType = 0xffffff00
 
