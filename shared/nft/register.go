@@ -29,6 +29,7 @@ type Register struct {
 	set   *Set
 	sets  map[string]*Set
 	more  func(name string) *Set
+	count string
 }
 
 // NewRegister describes the register called name, for owners that have elements in sets.
@@ -44,6 +45,14 @@ func NewRegister(table Table, name string, sets ...*Set) *Register {
 // or nil. It returns r.
 func (r *Register) Also(find func(name string) *Set) *Register {
 	r.more = find
+	return r
+}
+
+// Counted makes the register's elements refer to a counter of that name, to be made along with the set ([Tx.AddCounter]):
+// [Register.Delete] then deletes and returns it with the last owner, which has to clear away the register itself. It
+// returns r.
+func (r *Register) Counted(counter string) *Register {
+	r.count, r.set.Objects = counter, true
 	return r
 }
 
@@ -93,7 +102,7 @@ func (r *Register) Add(tx *Tx, h Holding) {
 	}
 	records := make([]Element, len(lines))
 	for i, line := range lines {
-		records[i] = Element{Key: recordKey(h.Owner, i), Comment: line}
+		records[i] = Element{Key: recordKey(h.Owner, i), Object: r.count, Comment: line}
 	}
 	tx.AddElements(r.set, records...)
 	for _, in := range h.Elements {
@@ -148,6 +157,9 @@ func (r *Register) Delete(c *Conn, tx *Tx, holdings ...*Holding) (freed []*Objec
 		}
 		for i := range h.lines {
 			tx.DeleteElements(r.set, Element{Key: recordKey(h.Owner, i)})
+		}
+		if r.count != "" {
+			references[r.count] += uint32(h.lines)
 		}
 	}
 	counters, err := c.Counters(r.table, slices.Sorted(maps.Keys(references))...)

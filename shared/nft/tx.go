@@ -85,7 +85,9 @@ type Tx struct {
 	table Table
 	w     nlsock.Writer
 	ops   []op
-	err   error // of a rule that cannot be written
+	// deletes is how many chains, sets and counters it deletes, see DeleteTableIfLast.
+	deletes uint32
+	err     error // of a rule that cannot be written
 }
 
 // op remembers a message, whose sequence number is its index, for the error that the kernel may give: what it does, and
@@ -177,6 +179,9 @@ func (o op) refuse(r nlsock.Refusal) *Error {
 func (tx *Tx) begin(kind int, flags uint16, what string) {
 	tx.w.BeginGen(uint16(unix.NFNL_SUBSYS_NFTABLES<<8|kind), flags, uint32(len(tx.ops)), tx.table.Family, 0)
 	tx.ops = append(tx.ops, op{what: what})
+	if kind == unix.NFT_MSG_DELCHAIN || kind == unix.NFT_MSG_DELSET || kind == unix.NFT_MSG_DELOBJ {
+		tx.deletes++
+	}
 }
 
 // Apply commits what change writes; when the kernel finds part of the table missing, it commits base and change in one
