@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/shared/nft"
+)
+
+// check says, of all that ADD made, what is missing or different.
+func check(_ context.Context, r *request) error {
+	p, err := makePlan(r)
+	if err != nil || p.empty() {
+		return err
+	}
+	if err := p.lookAround(r); err != nil {
+		return err
+	}
+	conn, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	n := &nftables{conn, r.Log}
+	all := []error{n.checkElements(p), n.checkRules(p)}
+	for _, s := range p.sides {
+		if p.opensLoopback(s) {
+			all = append(all, checkLoopback(s))
+		}
+	}
+	return errors.Join(append(all, conn.Close())...)
+}
+
+// checkElements compares all elements of the attachment.
+func (n *nftables) checkElements(p *plan) error {
+	h := p.holding()
+	recorded, err := register.Get(n.conn, h.Owner)
+	if err != nil {
+		return err
+	}
+	if recorded == nil {
+		return chain.Errorf(codeMissing, "nothing is mapped for %v: table %v has no record of it", p.owner, nft.Inet)
+	}
+	var all []error
+	for _, in := range h.Elements {
+		keys := make([][]byte, len(in.Elements))
+		for i, e := range in.Elements {
+			keys[i] = e.Key
+		}
+		found, err := n.conn.Elements(nft.Inet, in.Set, keys)
+		if err != nil {
+			return err
+		}
+		for i, want := range in.Elements {
+			if err := compareElement(in.Set, h.Owner, want, found[i]); err != nil {
+				all = append(all, err)
+			}
+		}
+	}
+	for _, s := range p.sides {
+		if s.family != v4 || !p.opensLoopback(s) {
+			continue
+		}
+		found, err := n.conn.Elements(nft.Inet, guard, [][]byte{nft.Name(s.link)})
+		if err != nil {
+			return err
+		}
+		if found[0] == nil {
+			all = append(all, chain.Errorf(codeMissing, "set %s lacks %s: neighbours reach the host's 127.0.0.1",
+				guard.Name, s.link))
+		}
+	}
+	return errors.Join(all...)
+}
+
+func compareElement(set *nft.Set, tag string, want nft.Element, got *nft.Element) error {
+	name := fmt.Sprintf("element %s of set %s", set.Text(want.Key), set.Name)
+	switch {
+	case got == nil:
+		return chain.Errorf(codeMissing, "%s is missing", name)
+	case got.Comment != tag:
+		return chain.Errorf(codeMissing, "%s belongs to %q", name, got.Comment)
+	case !bytes.Equal(got.Data, want.Data) || got.Object != want.Object:
+		return chain.Errorf(codeMissing, "%s leads elsewhere", name)
+	}
+	return nil
+}
+
+// checkRules compares the rules of all chains, by their comments and in their order.
+func (n *nftables) checkRules(p *plan) error {
+	want := map[string][]string{}
+	for _, r := range baseRules() {
+		want[r.chain] = append(want[r.chain], r.comment)
+	}
+	var all []error
+	for _, c := range baseChains() {
+		ok, err := n.conn.HasChain(nft.Inet, c.Name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			all = append(all, chain.Errorf(codeMissing, "chain %s of table %v is missing", c.Name, nft.Inet))
+			continue
+		}
+		if c.Name == chainConditions {
+			continue
+		}
+		all = append(all, n.checkChain(c.Name, want[c.Name]))
+	}
+	for _, s := range p.sides {
+		key := conditionKey(s.conditions)
+		if key == "" {
+			continue
+		}
+		name := conditionChain(s.family, key)
+		handle, err := n.conditionRule(name)
+		if err != nil {
+			return err
+		}
+		if handle == 0 {
+			all = append(all, chain.Errorf(codeMissing, "the rule of chain %s that jumps to %s is missing",
+				chainConditions, name))
+		}
+		var comments []string
+		for _, r := range dnatRules(name, s.family, mapsOf(s.family, key)) {
+			comments = append(comments, r.comment)
+		}
+		all = append(all, n.checkChain(name, comments))
+	}
+	return errors.Join(all...)
+}
+
+// checkChain finds the comments among the chain's rules, in their order. Somebody else's rules between them are
+// somebody else's business.
+func (n *nftables) checkChain(name string, comments []string) error {
+	rules, err := n.conn.Rules(nft.Inet, name)
+	if err != nil {
+		return err
+	}
+	for _, comment := range comments {
+		for len(rules) > 0 && rules[0].Comment != comment {
+			rules = rules[1:]
+		}
+		if len(rules) == 0 {
+			return chain.Errorf(codeMissing, "rule %q of chain %s is missing", comment, name)
+		}
+		rules = rules[1:]
+	}
+	return nil
+}
+
+// status makes and deletes, in one transaction, a table with all that ADD would need.
+func status(context.Context, *request) error {
+	conn, err := nft.Open()
+	if err != nil {
+		return chain.Errorf(chain.CodeNotAvailable, "%w", err)
+	}
+	tx := conn.Begin(nft.Table{Family: unix.NFPROTO_INET, Name: fmt.Sprintf("cni-chain-status-%d", os.Getpid())})
+	base(tx)
+	tx.DeleteTable()
+	if err = errors.Join(tx.Commit(), conn.Close()); err != nil {
+		return chain.Errorf(chain.CodeNotAvailable, "try a transaction of nftables: %w", err)
+	}
+	return nil
+}

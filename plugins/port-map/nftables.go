@@ -1,0 +1,249 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/lock"
+	"github.com/cni-chain/cni-chain/shared/nft"
+)
+
+// lockName is the lock under which the maps change. Single elements need none, the kernel gives each to one attachment;
+// but mapping one address and all addresses are different elements, and the last user of an interface closes what the
+// next first one opens.
+const lockName = "port-map"
+
+// nftables is the backend that changes the table inet cni-chain by netlink.
+type nftables struct {
+	conn *nft.Conn
+	log  *slog.Logger
+}
+
+// locked runs f on the backend under the lock, and then, without it, after, which may be nil. The socket is closed last:
+// closing waits for the kernel to forget what was deleted, and until then it may do other work.
+func locked(ctx context.Context, log *slog.Logger, f func(*nftables) error, after func() error) error {
+	conn, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	err = underLock(ctx, func() error { return f(&nftables{conn, log}) })
+	if after != nil {
+		err = errors.Join(err, after())
+	}
+	return errors.Join(err, conn.Close())
+}
+
+func underLock(ctx context.Context, f func() error) error {
+	release, err := lock.Acquire(ctx, lockName)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
+
+// add maps the ports in one transaction. What the same attachment has left there, and what attachments have whose
+// namespace is gone, is replaced by it; what others have is refused. When it fails it has left nothing.
+func (n *nftables) add(p *plan) error {
+	h := p.holding()
+	replace := map[string]*nft.Holding{}
+	if err := n.findCrossing(p, replace); err != nil {
+		return err
+	}
+	for {
+		err := n.commit(p, h, replace)
+		var refused *nft.Error
+		if !errors.As(err, &refused) {
+			if err != nil {
+				// Nobody knows what the kernel did.
+				return errors.Join(err, n.remove(h.Owner))
+			}
+			return nil
+		}
+		if refused.Errno != unix.EEXIST || refused.Set == nil {
+			return err
+		}
+		before := len(replace)
+		if err := n.findTaker(p, h, refused, replace); err != nil {
+			return err
+		}
+		if len(replace) == before {
+			return err
+		}
+	}
+}
+
+// commit sends the transaction.
+func (n *nftables) commit(p *plan, h nft.Holding, replace map[string]*nft.Holding) error {
+	conditions, err := n.newConditions(p)
+	if err != nil {
+		return err
+	}
+	if len(replace) == 0 {
+		was, err := p.loopbackNow()
+		if err != nil {
+			return err
+		}
+		return n.conn.Apply(nft.Inet, base, func(tx *nft.Tx) { p.write(tx, h, was, conditions) })
+	}
+	tx := n.conn.Begin(nft.Inet)
+	old := slices.Collect(maps.Values(replace))
+	if err := n.delete(tx, old...); err != nil {
+		return err
+	}
+	was, err := p.loopbackNow()
+	if err != nil {
+		return err
+	}
+	p.write(tx, h, was, conditions)
+	return tx.Commit()
+}
+
+// write writes the plan into a transaction. was is what each family's loopback was before anybody opened it.
+func (p *plan) write(tx *nft.Tx, h nft.Holding, was map[family]string, conditions []*side) {
+	for _, s := range conditions {
+		addConditions(tx, s.family, s.conditions)
+	}
+	for _, s := range p.sides {
+		if !p.opensLoopback(s) {
+			continue
+		}
+		tx.AddCounter(localCounter(s.family, s.link), was[s.family])
+		if s.family == v4 {
+			tx.EnsureElements(guard, nft.Element{Key: nft.Name(s.link), Comment: "127/8 is open on it for mapped ports"})
+		}
+	}
+	for _, in := range h.Elements {
+		if in.Set == shared[v4].local || in.Set == shared[v6].local {
+			continue
+		}
+		counters := map[string]bool{}
+		for _, e := range in.Elements {
+			if e.Object != "" && !counters[e.Object] {
+				counters[e.Object] = true
+				tx.AddCounter(e.Object, "")
+			}
+		}
+	}
+	register.Add(tx, h)
+}
+
+// delete writes the deletion of holdings into a transaction, and takes back at once what only they needed of the host:
+// then a process killed before the commit has left something that the next DEL still finds.
+func (n *nftables) delete(tx *nft.Tx, holdings ...*nft.Holding) error {
+	freed, err := register.Delete(n.conn, tx, holdings...)
+	if err != nil {
+		return err
+	}
+	for _, counter := range freed {
+		if err := n.release(tx, counter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release takes back what a counter stood for that has no user any more.
+func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
+	name := strings.TrimPrefix(counter.Name, "ports-")
+	if link, ok := strings.CutPrefix(name, "local4-"); ok {
+		if err := closeLoopback4(link, counter.Comment); err != nil {
+			return err
+		}
+		found, err := n.conn.Elements(nft.Inet, guard, [][]byte{nft.Name(link)})
+		if err == nil && found[0] != nil {
+			tx.DeleteElements(guard, *found[0])
+		}
+		return err
+	}
+	if link, ok := strings.CutPrefix(name, "local6-"); ok {
+		return closeLoopback6(link)
+	}
+	if strings.HasPrefix(name, "if4-") || strings.HasPrefix(name, "if6-") {
+		return n.deleteConditions(tx, counter.Name)
+	}
+	return nil
+}
+
+// remove deletes what an owner has, if anything.
+func (n *nftables) remove(tags ...string) error {
+	tx := n.conn.Begin(nft.Inet)
+	var holdings []*nft.Holding
+	for _, tag := range tags {
+		h, err := register.Get(n.conn, tag)
+		if err != nil {
+			return err
+		}
+		if h != nil {
+			holdings = append(holdings, h)
+		}
+	}
+	if len(holdings) == 0 {
+		return nil
+	}
+	if err := n.delete(tx, holdings...); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// newConditions are the sides whose conditions nobody has used so far.
+func (n *nftables) newConditions(p *plan) ([]*side, error) {
+	var missing []*side
+	for _, s := range p.sides {
+		key := conditionKey(s.conditions)
+		if key == "" {
+			continue
+		}
+		handle, err := n.conditionRule(conditionChain(s.family, key))
+		if err != nil {
+			return nil, err
+		}
+		if handle == 0 {
+			missing = append(missing, s)
+		}
+	}
+	return missing, nil
+}
+
+// conditionRule finds the rule that jumps to the chain of a list of conditions; 0 is none.
+func (n *nftables) conditionRule(chain string) (handle uint64, err error) {
+	rules, err := n.conn.Rules(nft.Inet, chainConditions)
+	for _, r := range rules {
+		if r.Comment == chain {
+			handle = r.Handle
+		}
+	}
+	return handle, err
+}
+
+// deleteConditions deletes the rule, the chain and the maps of a list of conditions.
+func (n *nftables) deleteConditions(tx *nft.Tx, chain string) error {
+	handle, err := n.conditionRule(chain)
+	if err != nil {
+		return err
+	}
+	if handle != 0 {
+		tx.DeleteRule(chainConditions, handle)
+	}
+	tx.DeleteChain(chain)
+	f := v4
+	rest, ok := strings.CutPrefix(chain, fmt.Sprintf("ports-if%d", v4))
+	if !ok {
+		f, rest = v6, strings.TrimPrefix(chain, fmt.Sprintf("ports-if%d", v6))
+	}
+	for _, s := range mapsOf(f, rest).sets() {
+		tx.DeleteSet(s)
+	}
+	return nil
+}

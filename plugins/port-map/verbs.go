@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/shared/nft"
+	"github.com/cni-chain/cni-chain/shared/owner"
+)
+
+type request = chain.Request[Config]
+
+// add maps the ports. Without any it does nothing at all.
+func add(ctx context.Context, r *request) error {
+	p, err := makePlan(r)
+	if err != nil || p.empty() {
+		return err
+	}
+	if err := p.lookAround(r); err != nil {
+		return err
+	}
+	if err := checkListeners(r.Conf.Listeners, p, r.Log); err != nil {
+		return err
+	}
+	if err := addNFTables(ctx, r, p); err != nil {
+		return err
+	}
+	if err := openLoopback(r, p); err != nil {
+		return err
+	}
+	return r.Do("forget UDP connections from before", func() error { return flushStale(p) }, nil)
+}
+
+// lookAround completes the plan with what only the host knows.
+func (p *plan) lookAround(r *request) (err error) {
+	if p.netns, err = namespaceNote(r.Sandbox(), r.NetNS); err != nil {
+		return err
+	}
+	for _, s := range p.sides {
+		link, direct, err := linkTo(s.container)
+		switch {
+		case errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || err == nil && !direct:
+			r.Log.Warn("the host has no interface on the container's link: ports are not mapped for its own programs "+
+				"that connect to localhost, nor for neighbours of the container", "address", s.container.String())
+		case err != nil:
+			return err
+		default:
+			s.link = link
+		}
+	}
+	return nil
+}
+
+func addNFTables(ctx context.Context, r *request, p *plan) error {
+	return r.Do("map host ports", func() error {
+		return locked(ctx, r.Log, func(n *nftables) error { return n.add(p) }, nil)
+	}, func() error { return delNFTables(context.WithoutCancel(ctx), r, p.owner.Tag()) })
+}
+
+// del takes back what the attachment has, whatever the configuration says by now.
+func del(ctx context.Context, r *request) error {
+	o := owner.Owner{Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName}
+	return r.Do("unmap host ports", func() error { return delNFTables(ctx, r, o.Tag()) }, nil)
+}
+
+// delNFTables takes back what owners have in the table. It asks first, without the lock: mostly there is nothing.
+func delNFTables(ctx context.Context, r *request, tags ...string) error {
+	conn, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // the deletion is through, and nothing is lost with the socket
+	n := &nftables{conn, r.Log}
+	holdings, err := n.holdings(tags)
+	if err != nil || len(holdings) == 0 {
+		return err
+	}
+	err = underLock(ctx, func() error { return n.remove(tags...) })
+	return errors.Join(err, flushTo(containersOf(holdings)))
+}
+
+func (n *nftables) holdings(tags []string) ([]*nft.Holding, error) {
+	var all []*nft.Holding
+	for _, tag := range tags {
+		h, err := register.Get(n.conn, tag)
+		if err != nil {
+			return nil, err
+		}
+		if h != nil {
+			all = append(all, h)
+		}
+	}
+	return all, nil
+}
+
+// containersOf are the addresses that connections of these attachments go to.
+func containersOf(holdings []*nft.Holding) []netip.Addr {
+	var all []netip.Addr
+	for _, h := range holdings {
+		for _, note := range h.Notes {
+			if text, ok := strings.CutPrefix(note, noteContainer); ok {
+				if addr, err := netip.ParseAddr(text); err == nil {
+					all = append(all, addr)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// gc takes back what attachments of the network have that are not valid any more.
+func gc(ctx context.Context, r *request) error {
+	valid := map[string]bool{}
+	for _, a := range r.Valid {
+		valid[owner.Owner{Network: r.Network, ContainerID: a.ContainerID, IfName: a.IfName}.Tag()] = true
+	}
+	conn, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	tags, err := register.Owners(conn, owner.NetworkPrefix(r.Network))
+	if err = errors.Join(err, conn.Close()); err != nil {
+		return err
+	}
+	var stale []string
+	for _, tag := range tags {
+		if !valid[tag] {
+			stale = append(stale, tag)
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	r.Log.Info("unmap host ports of attachments that are no more", "attachments", len(stale))
+	return r.Do("unmap host ports", func() error { return delNFTables(ctx, r, stale...) }, nil)
+}
