@@ -35,10 +35,10 @@ func (s *story) setStage(context.Context) (err error) {
 	if s.outside, err = testnet.ConnectOutside(); err != nil {
 		return err
 	}
-	s.say("   host      the machine: its uplink %s has %s\n", s.outside.HostLink, s.outside.HostV4)
-	s.say("   outside   another machine on that cable: %s\n", s.outside.V4)
-	s.say("   blue      a network namespace without any interface: a container to be\n")
-	s.say("   green     another one, in which a web server will listen on port %d\n", pagePort)
+	s.item("   host      ", fmt.Sprintf("the machine; its uplink %s has %s", s.outside.HostLink, s.outside.HostV4))
+	s.item("   outside   ", fmt.Sprintf("another machine on that cable, %s", s.outside.V4))
+	s.item("   blue      ", "a network namespace without any interface: a container to be")
+	s.item("   green     ", fmt.Sprintf("another one; a web server will listen in it, on port %d", pagePort))
 	s.before, err = s.snapshot()
 	return err
 }
@@ -51,10 +51,10 @@ func (s *story) showChain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.say("   %d %-13s %s\n", i+1, plugin.Network.Type, about(ctx, path))
+		s.item(fmt.Sprintf("   %d %-13s", i+1, plugin.Network.Type), about(ctx, path))
 	}
-	s.say("   Each is a program. It reads its part of the conflist (<) and the result of those before it on\n" +
-		"   stdin, does its step, and writes the result that it has changed (+ - ~) on stdout.\n")
+	s.say("   Each is a program. It gets its part of the conflist (<) and the result so far,\n" +
+		"   does its step, and hands the result on, with what it has changed (+ - ~).\n")
 	return nil
 }
 
@@ -112,10 +112,10 @@ func (s *story) attachment(ns *testnet.NS, capabilities map[string]any) run.Atta
 func (s *story) draw(context.Context) error {
 	s.heading("What there is now")
 	paths := map[string]string{}
-	for _, ns := range []*testnet.NS{s.blue, s.green, s.outside.NS} {
-		paths[ns.Name] = ns.Path
+	for name, ns := range map[string]*testnet.NS{"blue": s.blue, "green": s.green, "outside": s.outside.NS} {
+		paths[name] = ns.Path
 	}
-	t, err := topology.Read(paths, s.blue.Name, s.green.Name, s.outside.Name)
+	t, err := topology.Read(paths, "blue", "green", "outside")
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,8 @@ func (s *story) draw(context.Context) error {
 	for _, line := range strings.Split(strings.TrimSuffix(t.Draw(), "\n"), "\n") {
 		s.say("   %s\n", line)
 	}
-	return nil
+	s.attached, err = s.snapshot()
+	return err
 }
 
 // detach takes both away again; a runtime does it in any order.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
@@ -49,21 +50,25 @@ type story struct {
 	host, blue, green *testnet.NS
 	outside           *testnet.Outside
 	added             []*run.Record
-	before            *testnet.Snapshot
+	before, attached  *testnet.Snapshot
 }
 
 // Tell runs the demo. The process must be alone in fresh namespaces, see testnet.Isolate. The error says what did not
 // work; up to there, the story has been told.
-func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []string) (err error) {
+func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []string) error {
 	c, err := Chain()
 	if err != nil {
 		return err
 	}
+	return tell(ctx, out, style, c, pluginPath)
+}
+
+func tell(ctx context.Context, out io.Writer, style account.Style, c *run.Chain, pluginPath []string) (err error) {
 	s := &story{out: out, style: style, chain: c, options: run.Options{Path: pluginPath, CacheDir: cacheDir}}
 	defer func() { err = errors.Join(err, s.close()) }()
 	s.say("%s\n", style.Bold("cni-chain: two containers get a network, by four small plugins that do one step each."))
-	s.say("This is run on a machine of its own: fresh network, mount%s namespaces, with nothing\n"+
-		"in them. Your machine is not touched, and all of it is gone at the end.\n", userNamespace())
+	s.item("", fmt.Sprintf("This runs on a machine of its own: %s namespaces with nothing in them. "+
+		"Your machine is not touched, and all of it is gone at the end.", namespaces()))
 	for _, chapter := range []func(context.Context) error{
 		s.setStage, s.showChain, s.attachBlue, s.attachGreen, s.draw, s.prove, s.detach, s.compare,
 	} {
@@ -77,16 +82,33 @@ func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []
 	return nil
 }
 
-// userNamespace says whether this is run without being root outside.
-func userNamespace() string {
-	own, err := os.ReadFile("/proc/self/uid_map")
-	if err == nil && !strings.Contains(string(own), "4294967295") {
-		return " and user"
+// namespaces says what the machine is made of. A user namespace that is not the machine's maps fewer than all IDs
+// (user_namespaces(7)).
+func namespaces() string {
+	ids, err := os.ReadFile("/proc/self/uid_map")
+	if err == nil && !strings.Contains(string(ids), "4294967295") {
+		return "user, network and mount"
 	}
-	return ""
+	return "network and mount"
 }
 
 func (s *story) say(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+
+// width is how wide a line may be.
+const width = 79
+
+// item writes what there is to say to a name, in as many lines as that takes.
+func (s *story) item(name, text string) {
+	line, indent := name, utf8.RuneCountInString(name)
+	for i, word := range strings.SplitAfter(text, " ") {
+		if i > 0 && utf8.RuneCountInString(line+strings.TrimRight(word, " ")) > width {
+			s.say("%s\n", strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", indent)
+		}
+		line += word
+	}
+	s.say("%s\n", strings.TrimRight(line, " "))
+}
 
 // heading begins a chapter.
 func (s *story) heading(format string, args ...any) {

@@ -56,9 +56,9 @@ func (s *story) provePing(ctx context.Context, to netip.Addr) error {
 	}
 	var texts []string
 	for _, t := range times {
-		texts = append(texts, fmt.Sprintf("%.3f ms", t.Seconds()*1000))
+		texts = append(texts, fmt.Sprintf("%.2f", t.Seconds()*1000))
 	}
-	s.proof("blue pings green", "%s answers: %s", to, strings.Join(texts, ", "))
+	s.proof("blue pings green", "%s answers in %s ms", to, strings.Join(texts, ", "))
 	return nil
 }
 
@@ -101,6 +101,7 @@ func (s *story) proveMasquerade(ctx context.Context) error {
 		return fmt.Errorf("fetch outside's page from blue: %w", err)
 	}
 	s.proof("blue opens "+url, "%q", text)
+	s.say("   %s\n", s.style.Dim("(Each server greets the address that it sees. Outside sees the host's: masquerade.)"))
 	return nil
 }
 

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cni-chain/cni-chain/shared/testnet"
+)
+
+// build builds the tool and the four links of the demo into a directory, where the tool finds them without being told.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	const module = "github.com/cni-chain/cni-chain/"
+	cmd := exec.Command("go", "build", "-o", dir+"/", ".",
+		module+"plugins/veth-bridge", module+"plugins/ip-config", module+"plugins/resolv-conf", module+"plugins/port-map")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// The demo tells its story to the end, and the machine that it is run on does not notice.
+func TestDemo(t *testing.T) {
+	testnet.Need(t)
+	program := filepath.Join(build(t), "cnichain")
+	before := testnet.Take(t)
+	cmd := exec.Command(program, "demo")
+	cmd.Env = append(cmd.Environ(), "PATH=/nowhere", "CNI_PATH=")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := testnet.Diff(before, testnet.Take(t)); diff != "" {
+		t.Errorf("the demo changed the machine:\n%s", diff)
+	}
+	text := string(out)
+	for _, want := range []string{
+		"1 veth-bridge", "2 ip-config", "3 resolv-conf", "4 port-map",
+		"+ interface eth0 in blue", "+ address   10.88.1.2/24", "+ dns       nameserver",
+		"port     tcp 8080 -> 10.88.1.3:80",
+		"─ outside ─", "─ host ─", "cni0  10.88.1.1/24  (bridge)", "─ blue ─", "─ green ─",
+		"blue pings green                             10.88.1.3 answers in",
+		`outside opens http://192.0.2.1:8080/         "Hello 192.0.2.2, this is green"`,
+		`blue opens http://192.0.2.1:8080/            "Hello `,
+		`the host itself opens http://127.0.0.1:8080/ "Hello `,
+		`blue opens http://192.0.2.2/                 "Hello 192.0.2.1, this is outside"`,
+		"ip netns exec blue cat /etc/resolv.conf",
+		"detached: eth0 in blue", "detached: eth0 in green", "The machine is as it was", "Unchanged:",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	if strings.Contains(text, "\x1b") || strings.Contains(text, "warning:") || strings.Contains(text, "FAILED") {
+		t.Error("it has colours, or warnings")
+	}
+	lines := strings.Split(text, "\n")
+	for _, line := range lines {
+		if utf8.RuneCountInString(line) > 110 {
+			t.Errorf("a line is too wide: %s", line)
+		}
+	}
+	if len(lines) > 130 {
+		t.Errorf("it has %d lines: who reads that?", len(lines))
+	}
+	if t.Failed() {
+		t.Logf("\n%s", text)
+	}
+}
+
+func TestDemoWithoutPlugins(t *testing.T) {
+	var out strings.Builder
+	code := execute(t.Context(), []string{"demo", "--plugin-path", t.TempDir()}, nil, &out, &out)
+	if code != 1 || !strings.Contains(out.String(), "veth-bridge    (plugins[0], line ") {
+		t.Errorf("exit status %d\n%s", code, &out)
+	}
+}
