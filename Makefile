@@ -60,7 +60,7 @@ test: deps build upstream bin/tools/testsum ## everything: units, kernel and end
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 
 bench: build upstream ## the chain beside upstream's plugins
-	@TESTNET=$(TESTNET) $(GO) test -run '^$$' -bench . $(RUN) ./e2e/...
+	@TESTNET=$(TESTNET) $(GO) test -run '^$$' -bench . -benchtime 20x $(RUN) ./e2e/...
 
 # Only what is missing is installed, and nothing removed for it (another vendor's containerd, say).
 APT := apt-get install -y --no-install-recommends --no-remove
