@@ -18,6 +18,9 @@ const (
 	accept             = 1
 )
 
+// nativeByteOrder is BYTEORDER_HOST_ENDIAN of include/datatype.h of nftables.
+const nativeByteOrder = 1
+
 // maxElements is the bytes of elements that go into one message: the attribute around them has 16 bits for its length.
 const maxElements = 60 << 10
 
@@ -130,6 +133,11 @@ func (tx *Tx) AddSet(s *Set) {
 	}
 	if flags != 0 {
 		tx.w.Uint32(unix.NFTA_SET_FLAGS, flags)
+	}
+	if len(s.Key) == 1 && s.Key[0].native() {
+		// Only for nft, which would list the keys backwards.
+		tx.w.Bytes(unix.NFTA_SET_USERDATA,
+			userdata.AppendUint32(nil, userdata.NFTNL_UDATA_SET_KEYBYTEORDER, nativeByteOrder))
 	}
 	tx.w.End()
 }

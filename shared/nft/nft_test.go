@@ -143,6 +143,24 @@ func TestErrorsNameTheObject(t *testing.T) {
 	}
 }
 
+// TestNamesAsNFTListsThem: nft takes names for numbers in the host's byte order and has to be told so.
+func TestNamesAsNFTListsThem(t *testing.T) {
+	w := newWorld(t)
+	links := &nft.Set{Name: "links", Key: []nft.Type{nft.IfName}}
+	w.commit(func(tx *nft.Tx) {
+		tx.AddSet(links)
+		tx.EnsureElements(links, nft.Element{Key: nft.Name("cni0")})
+		tx.EnsureElements(links, nft.Element{Key: nft.Name("cni0")})
+		tx.AddElements(pairs, nft.Element{Key: nft.Join(nft.Name("cni0"), []byte{2, 1, 2, 3, 4, 5})})
+	})
+	list := w.run("list", "ruleset")
+	for _, want := range []string{`elements = { "cni0" }`, `"cni0" . 02:01:02:03:04:05`} {
+		if !strings.Contains(list, want) {
+			t.Errorf("nft list ruleset lacks %s:\n%s", want, list)
+		}
+	}
+}
+
 func TestRules(t *testing.T) {
 	w := newWorld(t)
 	w.commit(func(tx *nft.Tx) {

@@ -43,6 +43,9 @@ var (
 // Registers is how many registers of 4 bytes a field takes.
 func (t Type) Registers() int { return nlsock.Align(t.size) / 4 }
 
+// native says whether nft takes the field for a number, or text, in the host's byte order.
+func (t Type) native() bool { return t.number == IfName.number || t.number == Mark.number }
+
 // verdictType is NFT_DATA_VERDICT of linux/netfilter/nf_tables.h: the value of a verdict map.
 const verdictType = 0xffffff00
 
