@@ -18,8 +18,6 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
-
 // names lists the interfaces of the calling thread's namespace.
 func names() ([]string, error) {
 	links, err := net.Interfaces()
