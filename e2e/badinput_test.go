@@ -41,7 +41,7 @@ func badInputs(dir string) []badInput {
 		{"no container ID", func(c *harness.Call) { c.ContainerID = "" }, 4, `CNI_CONTAINERID`},
 		{"a path for a container ID", func(c *harness.Call) { c.ContainerID = "../x" }, 4, `CNI_CONTAINERID.*letters`},
 		{"no interface name", func(c *harness.Call) { c.IfName = "" }, 4, `CNI_IFNAME`},
-		{"long interface name", func(c *harness.Call) { c.IfName = "eth0123456789012345" }, 4, `CNI_IFNAME.*too long`},
+		{"long interface name", func(c *harness.Call) { c.IfName = "eth0123456789012345" }, 4, `CNI_IFNAME.*at most 15`},
 		{"a path for an interface name", func(c *harness.Call) { c.IfName = "a/b" }, 4, `CNI_IFNAME`},
 		{"no namespace", func(c *harness.Call) { c.NetNS = "" }, 4, `CNI_NETNS`},
 		{"namespace that is not there", func(c *harness.Call) { c.NetNS = "/run/netns/nowhere" }, 8, `no such file.*before ADD`},
@@ -57,7 +57,7 @@ func badInputs(dir string) []badInput {
 // takes a prevResult.
 var afterOthers = []badInput{
 	{"no prevResult", set("prevResult", nil), 7, `no prevResult: put it behind`},
-	{"prevResult without the interface", set("prevResult", map[string]any{"interfaces": []any{}}), 7, `no interface "eth0"`},
+	{"prevResult without the interface", set("prevResult", map[string]any{"interfaces": []any{}}), 7, `prevResult has no (interface "eth0"|address of eth0)`},
 }
 
 var prevResults = []badInput{
