@@ -163,10 +163,14 @@ func (p place) removeDirs(root *os.File, alone bool) error {
 	dirs := p.dirs()
 	for i := len(dirs) - 1; i >= 0; i-- {
 		full := filepath.Join(p.Root, dirs[i])
-		if !marked(full) {
-			return nil
+		ours, err := marked(full)
+		if err != nil {
+			return err
 		}
-		err := removeDir(root, dirs[i])
+		if !ours {
+			continue
+		}
+		err = removeDir(root, dirs[i])
 		if errors.Is(err, unix.ENOTEMPTY) {
 			if alone && i == len(dirs)-1 {
 				return unmark(full)

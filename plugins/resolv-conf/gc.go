@@ -22,7 +22,7 @@ func gc(ctx context.Context, r *request) error {
 	stale := func(tag string) bool {
 		return strings.HasPrefix(tag, owner.NetworkPrefix(r.Network)) && !valid[tag]
 	}
-	all, err := records()
+	all, err := records(r.Network)
 	errs := []error{err}
 	for _, rec := range all {
 		if stale(rec.Owner) {

@@ -34,7 +34,14 @@ type entry struct {
 	Part []string `json:"part"` // part.lines
 }
 
-func recordPath(tag string) string { return filepath.Join(stateDir, hash(tag)+".json") }
+// recordPath begins with the network, so that GC finds those of one.
+func recordPath(tag string) string {
+	network, _, _ := strings.Cut(tag, "/")
+	return filepath.Join(stateDir, recordPrefix(network+"/")+hash(tag)+".json")
+}
+
+// recordPrefix begins the names of a network's records; the network is given by owner.NetworkPrefix.
+func recordPrefix(network string) string { return owner.NetworkHash(network, 12) + "-" }
 
 // hash stands for a tag or a path in a file name.
 func hash(text string) string { return owner.NetworkHash(text, 24) }
@@ -63,25 +70,22 @@ func loadRecord(path string) (*record, error) {
 	return r, nil
 }
 
-// records are all there are. One that cannot be read is an error beside the others.
-func records() ([]*record, error) {
-	entries, err := os.ReadDir(stateDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// records are those of a network. What a killed ADD has not finished is removed: GC runs alone on its network. A record
+// that cannot be read is an error beside the others.
+func records(network string) ([]*record, error) {
+	paths, err := filepath.Glob(filepath.Join(stateDir, recordPrefix(owner.NetworkPrefix(network))+"*"))
 	errs := []error{err}
 	var all []*record
-	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), ".json") {
+	for _, path := range paths {
+		if strings.HasSuffix(path, unfinished) {
+			errs = append(errs, removeState(path))
 			continue
 		}
-		r, err := loadRecord(filepath.Join(stateDir, entry.Name()))
-		switch {
-		case err == nil:
+		r, err := loadRecord(path)
+		if err == nil {
 			all = append(all, r)
-		case !errors.Is(err, fs.ErrNotExist): // removed meanwhile
-			errs = append(errs, err)
 		}
+		errs = append(errs, err)
 	}
 	return all, errors.Join(errs...)
 }
@@ -125,9 +129,12 @@ func mark(dir string) error { return writeState(markerPath(dir), []byte(dir+"\n"
 
 func unmark(dir string) error { return removeState(markerPath(dir)) }
 
-func marked(dir string) bool {
+func marked(dir string) (bool, error) {
 	_, err := os.Lstat(markerPath(dir))
-	return err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // writeState writes a file of the state directory, or leaves none.

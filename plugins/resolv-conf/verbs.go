@@ -86,7 +86,7 @@ func keepRecord(ctx context.Context, r *request, files []place, own part) error 
 	for _, p := range files {
 		now.Files = append(now.Files, entry{place: p, Part: own.lines()})
 	}
-	undo := func() error { return removeRecord(own.tag) }
+	undo := func() error { return now.takeBack(context.WithoutCancel(ctx), r.Sandbox()) }
 	if before != nil {
 		for _, e := range before.Files {
 			if !slices.Contains(files, e.place) {
@@ -96,6 +96,19 @@ func keepRecord(ctx context.Context, r *request, files []place, own part) error 
 		undo = before.write
 	}
 	return r.Do("record the places of resolv.conf", now.write, undo)
+}
+
+// takeBack forgets a record when nothing that it names is left. By now nothing should be; but where a file could not
+// be taken back, the record is what DEL finds it by.
+func (r *record) takeBack(ctx context.Context, sandbox *os.File) error {
+	var errs []error
+	for _, e := range r.Files {
+		errs = append(errs, e.remove(ctx, sandbox, r.Owner, false))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return removeRecord(r.Owner)
 }
 
 func write(ctx context.Context, r *request, p place, own part) error {

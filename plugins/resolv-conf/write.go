@@ -86,6 +86,9 @@ func (f *found) read(node *os.File) error {
 	default:
 		return chain.Errorf(codePlace, "%s is a %s and not a file: remove it from the image", node.Name(), kind(s.Mode))
 	}
+	if s.Size > resolv.MaxFile {
+		return chain.Errorf(codePlace, "%s has more than %d bytes: it cannot be put aside", node.Name(), resolv.MaxFile)
+	}
 	if err := ordinary(node); err != nil {
 		return err
 	}
@@ -96,7 +99,7 @@ func (f *found) read(node *os.File) error {
 	defer closeFile(file)
 	data, err := resolv.ReadFile(file)
 	if err != nil {
-		return chain.Errorf(codePlace, "read %s: %w", node.Name(), err)
+		return fmt.Errorf("read %s: %w", node.Name(), err)
 	}
 	f.was = &original{text: string(data)}
 	return nil

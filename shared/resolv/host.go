@@ -21,8 +21,8 @@ const (
 	systemdPath = "/run/systemd/resolve/resolv.conf"
 	// networkManagerPath is the same of NetworkManager (NetworkManager.conf(5), rc-manager).
 	networkManagerPath = "/run/NetworkManager/no-stub-resolv.conf"
-	// maxFile bounds what is read. A resolv.conf of more than a few hundred bytes is rare.
-	maxFile = 1 << 20
+	// MaxFile is how many bytes a file may have that is read. One of more than a few hundred is rare.
+	MaxFile = 1 << 20
 )
 
 // systemdStubs are the addresses that systemd-resolved listens on (systemd-resolved(8)).
@@ -121,12 +121,12 @@ func ReadFile(f *os.File) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file (%s)", f.Name(), info.Mode().Type())
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", f.Name(), maxFile)
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", f.Name(), MaxFile)
 	}
 	return data, nil
 }

@@ -92,7 +92,7 @@ func TestReadRefuses(t *testing.T) {
 		t.Errorf("a pipe: %v", err)
 	}
 	big := filepath.Join(dir, "big")
-	put(t, big, strings.Repeat("#\n", maxFile))
+	put(t, big, strings.Repeat("#\n", MaxFile))
 	if _, err := Read(big); err == nil {
 		t.Error("a file of 2 MiB is read")
 	}
