@@ -120,42 +120,47 @@ func TestDo(t *testing.T) {
 	if now := id(); now != home {
 		t.Errorf("afterwards in %q, want %q", now, home)
 	}
-	t.Run("nested", func(t *testing.T) {
-		inner := newNS(t)
-		err := netns.Do(ns, func() error {
-			if err := netns.Do(inner, func() error {
-				if id() == inside {
-					t.Error("inner is outer")
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-			if now := id(); now != inside {
-				t.Errorf("after inner in %q, want %q", now, inside)
+}
+
+func TestDoNested(t *testing.T) {
+	testnet.Need(t)
+	outer, inner := newNS(t), newNS(t)
+	err := netns.Do(outer, func() error {
+		home := id()
+		err := netns.Do(inner, func() error {
+			if id() == home {
+				t.Error("inner is outer")
 			}
 			return nil
 		})
-		if err != nil {
-			t.Error(err)
+		if now := id(); now != home {
+			t.Errorf("after inner in %q, want %q", now, home)
 		}
+		return err
 	})
-	t.Run("by path", func(t *testing.T) {
-		named := testnet.NewNS(t)
-		if err := netns.DoPath(named.Path, func() error { inside = id(); return nil }); err != nil || inside == home {
-			t.Errorf("inside %q, %v", inside, err)
-		}
-		if err := netns.DoPath("/run/netns/missing", func() error { return nil }); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("error %v", err)
-		}
-	})
-	t.Run("closed", func(t *testing.T) {
-		closed := newNS(t)
-		closed.Close()
-		if err := netns.Do(closed, func() error { t.Error("fn was called"); return nil }); err == nil {
-			t.Error("no error")
-		}
-	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDoPath(t *testing.T) {
+	named, home := testnet.NewNS(t), id()
+	var inside string
+	if err := netns.DoPath(named.Path, func() error { inside = id(); return nil }); err != nil || inside == home {
+		t.Errorf("inside %q, %v", inside, err)
+	}
+	if err := netns.DoPath("/run/netns/missing", func() error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestDoInAClosedOne(t *testing.T) {
+	testnet.Need(t)
+	closed := newNS(t)
+	closed.Close()
+	if err := netns.Do(closed, func() error { t.Error("fn was called"); return nil }); err == nil {
+		t.Error("no error")
+	}
 }
 
 func TestDoPanicsInTheCaller(t *testing.T) {

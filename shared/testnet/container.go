@@ -24,7 +24,8 @@ type Container struct {
 }
 
 // StartContainer starts a container. With root "", it has the host's files; otherwise root is its root directory, which
-// may be empty. It ends with Close, or with the process that started it.
+// may be empty. It ends with Close, or with the process that started it. It is this program started once more, so the
+// program has to call Isolate or Main first thing.
 func StartContainer(name, root string) (*Container, error) {
 	cmd := childCommand(childSleep, root)
 	// Without the Unshareflags, mounts would be shared with the host; Go makes them private in the child with them.

@@ -19,8 +19,11 @@ import (
 // first, so that a variable set by hand cannot make a program believe that it is alone.
 const isolatedVar = "TESTNET_OUTSIDE"
 
-// Isolate starts the running program again, with its arguments, environment, working directory and standard streams,
-// on a machine of its own: new mount and network namespaces, and a new user namespace in which it is root when it is
+// isolated is set when this process is on a machine of its own.
+var isolated bool
+
+// Isolate starts the running program again, with its arguments, environment, working directory and open files, on a
+// machine of its own: new mount and network namespaces, and a new user namespace in which it is root when it is
 // not root already. It has to be called at the start of main (or TestMain), before anything else.
 //
 // In the first process, it returns inside == false and the second's exit code when that has ended. In the second it
@@ -35,7 +38,9 @@ func Isolate() (inside bool, code int, err error) {
 		if now := ownNetwork(); now == outside || now == "" {
 			return false, 0, fmt.Errorf("%s is set, but this process is not isolated", isolatedVar)
 		}
-		return true, 0, furnish()
+		err := furnish()
+		isolated = err == nil
+		return true, 0, err
 	}
 	code, err = startIsolated(os.Geteuid() != 0)
 	if os.Geteuid() == 0 && errors.Is(err, unix.EPERM) { // root of a container, without CAP_SYS_ADMIN
@@ -59,6 +64,7 @@ func startIsolated(userNamespace bool) (code int, err error) {
 	cmd.Args = os.Args
 	cmd.Env = append(os.Environ(), isolatedVar+"="+ownNetwork())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = inheritedFiles()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET,
 		// The second process must not outlive the first, as when "go test" kills it.
@@ -84,6 +90,19 @@ func startIsolated(userNamespace bool) (code int, err error) {
 		return exitCode(exit.Sys().(syscall.WaitStatus)), nil
 	}
 	return 0, err
+}
+
+// inheritedFiles are the files beyond the standard streams that this process was started with: "go test -fuzz" talks to
+// its workers through such. What Go has opened since is closed on exec.
+func inheritedFiles() []*os.File {
+	var files []*os.File
+	for fd := 3; ; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return files
+		}
+		files = append(files, os.NewFile(uintptr(fd), fmt.Sprintf("inherited file %d", fd)))
+	}
 }
 
 // exitCode is the exit status, or what a shell makes of a signal.

@@ -27,8 +27,8 @@ type T interface {
 // requireVar says that tests may not be skipped for want of namespaces: TESTNET=require.
 const requireVar = "TESTNET"
 
-// missing is why there is no isolation; nil inside.
-var missing = fmt.Errorf("no call of testnet.Main in TestMain")
+// missing is why Main could not isolate this process.
+var missing error
 
 // lacks counts the tests that were skipped, by the feature they lack.
 var lacks = struct {
@@ -52,8 +52,8 @@ func Main(m interface{ Run() int }, before ...func() error) {
 			os.Exit(1)
 		}
 		if !inside && canChangeNetwork() {
-			fmt.Fprintf(os.Stderr, "testnet: all tests SKIPPED, as they could change this machine's network: it lacks %v\n",
-				missing)
+			fmt.Fprintf(os.Stderr,
+				"testnet: all tests SKIPPED, as they could change this machine's network: it lacks %v\n", missing)
 			os.Exit(0)
 		}
 	}
@@ -68,14 +68,18 @@ func Main(m interface{ Run() int }, before ...func() error) {
 	os.Exit(code)
 }
 
-// Need skips the test when there is no isolation. Every test that touches the network, or /run, /etc/netns or
+// Need skips the test when Main could not isolate it, and fails it when nobody called Main. Every test that touches the network, or /run, /etc/netns or
 // /var/lib/cni, calls it or another helper first.
 func Need(t T) {
 	t.Helper()
 	// Read again, as the test cache only notes what is read while tests run.
 	_ = os.Getenv(requireVar)
-	if missing != nil {
+	switch {
+	case isolated:
+	case missing != nil:
 		Lacks(t, missing.Error())
+	default:
+		t.Fatalf("testnet: TestMain does not call testnet.Main, so this test would change this machine's network")
 	}
 }
 

@@ -112,7 +112,8 @@ func (n *NS) Up(links ...string) error {
 }
 
 // Command is a command that will run in the named namespace as "ip netns exec" runs it: with the files of
-// /etc/netns/NAME in place of those in /etc. It must be a namespace under /run/netns.
+// /etc/netns/NAME in place of those in /etc. It must be a namespace under /run/netns. As it starts this program once
+// more, the program has to call Isolate or Main first thing.
 func (n *NS) Command(name string, args ...string) *exec.Cmd {
 	cmd := childCommand(childExec, n.Name, name)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -31,9 +32,14 @@ var outsideNetworks = []struct{ v4, v6 netip.Prefix }{
 	{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:2::/64")},
 }
 
+// connecting keeps parallel tests from taking the same network.
+var connecting sync.Mutex
+
 // ConnectOutside makes a machine outside, of the first of three networks that is free: the host has .1 and ::1 of it,
 // the machine .2 and ::2. The first machine is the host's default route, v4 and v6: its uplink. Close takes it away.
 func ConnectOutside() (*Outside, error) {
+	connecting.Lock()
+	defer connecting.Unlock()
 	index := 0
 	for ; index < len(outsideNetworks); index++ {
 		if _, err := netlink.LinkByName(hostLink(index)); err != nil {

@@ -42,34 +42,23 @@ func (c *collector) collectFiles() error {
 // addTree adds what is at path and beneath it, and reports whether there is anything that counts. What goes away while
 // it is looked at is not there.
 func (c *collector) addTree(path string) (counts bool, err error) {
-	if !c.scope.Volatile && (path == lock.Dir || path == xtablesLock) || path == netns.Dir {
+	if c.isLeftOut(path) {
 		return false, nil
 	}
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	var hasMore bool
-	if info.IsDir() {
-		names, err := readDir(path)
+	if err == nil && info.IsDir() {
+		hasMore, err := c.addBeneath(path)
 		if err != nil {
 			return false, err
-		}
-		for _, name := range names {
-			more, err := c.addTree(filepath.Join(path, name))
-			if err != nil {
-				return false, err
-			}
-			hasMore = hasMore || more
 		}
 		if !hasMore && !c.scope.Volatile && isUnder(path, ownState) {
 			return false, nil
 		}
 	}
-	list, err := describeFile(path, info)
+	var list []Field
+	if err == nil {
+		list, err = describeFile(path, info)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -78,6 +67,28 @@ func (c *collector) addTree(path string) (counts bool, err error) {
 	}
 	c.add(Object{Section: Files, Key: path, Fields: list})
 	return true, nil
+}
+
+// isLeftOut reports whether the path is of no interest: a lock, or the mounts that are a section of their own.
+func (c *collector) isLeftOut(path string) bool {
+	isLock := path == lock.Dir || path == xtablesLock
+	return path == netns.Dir || isLock && !c.scope.Volatile
+}
+
+// addBeneath adds what is in a directory, and reports whether there is anything that counts.
+func (c *collector) addBeneath(dir string) (counts bool, err error) {
+	names, err := readDir(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		more, err := c.addTree(filepath.Join(dir, name))
+		if err != nil {
+			return false, err
+		}
+		counts = counts || more
+	}
+	return counts, nil
 }
 
 // describeFile says what a file is, whose, and what is in it.
