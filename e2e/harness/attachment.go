@@ -5,7 +5,6 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -150,13 +149,4 @@ func (a Address) family() string {
 		return "v4"
 	}
 	return "v6"
-}
-
-func (a *Attachment) address(family string) (Address, error) {
-	for _, addr := range a.Addresses() {
-		if addr.family() == family {
-			return addr, nil
-		}
-	}
-	return Address{}, fmt.Errorf("%s has no %s address", a.Runtime.ContainerID, family)
 }

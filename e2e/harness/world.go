@@ -36,7 +36,7 @@ func NewWorld(t testing.TB, n *Network) *World {
 	// The kernel finishes IPv6 addresses a moment after they are given; what comes from that is not the plugins' doing.
 	port := w.Outside.StartServer(t, "tcp", ":0")
 	w.Host.MustAsk(t, "tcp", netip.AddrPortFrom(w.Outside.V6, port).String())
-	if name := n.Cable(); name != "" {
+	if name := n.Cable(); name != "" && name != w.Outside.HostLink {
 		w.LAN = lay(t, name)
 	}
 	return w
