@@ -15,8 +15,15 @@ import (
 	"github.com/cni-chain/cni-chain/chain"
 )
 
-// errGone: the place's root directory does not exist, or belongs to somebody else by now.
-var errGone = errors.New("the directory does not exist, or is another container's")
+// goneError: the place's root directory does not exist, or belongs to somebody else by now.
+type goneError struct{ error }
+
+func (e goneError) Unwrap() error { return e.error }
+
+func isGone(err error) bool {
+	var e goneError
+	return errors.As(err, &e)
+}
 
 // errHostRoot: a process that shares the host's files, as one that has only left the network namespace, or one whose
 // runtime has not changed its root directory yet (an OCI hook createRuntime).
@@ -33,35 +40,35 @@ func (p place) openRoot(sandbox *os.File) (*os.File, error) {
 	proc, ok := strings.CutSuffix(p.Root, "/root")
 	if !ok || !strings.HasPrefix(proc, "/proc/") {
 		root, err := os.OpenFile(p.Root, unix.O_PATH|unix.O_DIRECTORY, 0)
-		return root, gone(err)
+		return root, gone(err, "make the directory, in which writeTo has its files")
 	}
 	// The open directory is that process, never a later one of its number.
 	process, err := os.OpenFile(proc, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return nil, gone(err)
+		return nil, gone(err, "the process has ended")
 	}
 	defer closeFile(process)
 	if sandbox != nil {
 		var has unix.Stat_t
 		wants, err := stat(sandbox)
-		if err := errors.Join(err, gone(unix.Fstatat(fd(process), "ns/net", &has, 0))); err != nil {
+		if err := errors.Join(err, gone(unix.Fstatat(fd(process), "ns/net", &has, 0), "the process has ended")); err != nil {
 			return nil, err
 		}
 		if has.Dev != wants.Dev || has.Ino != wants.Ino {
-			return nil, errGone
+			return nil, goneError{fmt.Errorf("%s is another container's process by now", proc)}
 		}
 	}
 	root, err := openAt(process, "root", &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY})
 	if err != nil {
-		return nil, gone(err)
+		return nil, gone(err, "the process has ended")
 	}
 	return root, notHost(root)
 }
 
 // gone marks the errors of a process or directory that does not exist.
-func gone(err error) error {
+func gone(err error, why string) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("%w: %w", err, errGone)
+		return goneError{fmt.Errorf("%w: %s", err, why)}
 	}
 	return err
 }

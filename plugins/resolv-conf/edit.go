@@ -34,6 +34,9 @@ func (p place) add(ctx context.Context, sandbox *os.File, own part) (before *par
 	}
 	defer release()
 	root, err := p.openRoot(sandbox)
+	if isGone(err) {
+		return nil, nil, chain.Errorf(codePlace, "%w", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +92,7 @@ func (p place) remove(ctx context.Context, sandbox *os.File, tag string, orphan 
 	}
 	defer release()
 	root, err := p.openRoot(sandbox)
-	if errors.Is(err, errGone) || errors.Is(err, errHostRoot) {
+	if isGone(err) || errors.Is(err, errHostRoot) {
 		return p.forgetDirs()
 	}
 	if err != nil {
@@ -175,7 +178,7 @@ func (p place) check(ctx context.Context, sandbox *os.File, tag string, lines []
 	}
 	defer release()
 	root, err := p.openRoot(sandbox)
-	if errors.Is(err, errGone) {
+	if isGone(err) {
 		return chain.Errorf(codeMissing, "%s is missing: %w", p, err)
 	}
 	if err != nil {

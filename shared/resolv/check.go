@@ -101,7 +101,7 @@ func checkLabel(label string) error {
 	for _, r := range label {
 		ascii := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 		if !ascii {
-			return fmt.Errorf("part %q has %q; other alphabets are written in punycode (xn--...)", label, r)
+			return fmt.Errorf("part %q has %q: letters, digits, - and _ alone (other alphabets as xn--...)", label, r)
 		}
 	}
 	return nil
