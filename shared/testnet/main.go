@@ -68,8 +68,8 @@ func Main(m interface{ Run() int }, before ...func() error) {
 	os.Exit(code)
 }
 
-// Need skips the test when Main could not isolate it, and fails it when nobody called Main. Every test that touches the network, or /run, /etc/netns or
-// /var/lib/cni, calls it or another helper first.
+// Need skips the test when Main could not isolate it, and fails it when nobody called Main. Every test that touches the
+// network, or /run, /etc/netns or /var/lib/cni, calls it or another helper first.
 func Need(t T) {
 	t.Helper()
 	// Read again, as the test cache only notes what is read while tests run.

@@ -56,8 +56,8 @@ type Scope struct {
 	// Sections are the only ones to take; none means all but Conntrack.
 	Sections []Section
 	// Volatile adds what the kernel changes by itself, some time after its cause: interface and bridge port states,
-	// routes and addresses it gives links, default qdiscs, counters of rules; and the files that a plugin may leave:
-	// locks, and empty directories of ours.
+	// routes and addresses it gives links, default qdiscs, learned neighbours, counters of iptables-legacy; and the files
+	// that a plugin may leave: locks, and empty directories of ours.
 	Volatile bool
 }
 
