@@ -57,24 +57,39 @@ func (c *Conn) Counters(table Table, names ...string) ([]*Object, error) {
 		w.Text(unix.NFTA_OBJ_NAME, names[i])
 		w.Uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
 		w.End()
-	}, func(i int, m nlsock.Message) {
-		o := &Object{}
-		nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, value []byte) {
-			switch kind {
-			case unix.NFTA_OBJ_NAME:
-				o.Name = nlsock.CString(value)
-			case unix.NFTA_OBJ_USE:
-				o.Use = binary.BigEndian.Uint32(value)
-			case attrObjectUserdata:
-				o.Comment = comment(value)
-			}
-		})
-		found[i] = o
-	})
+	}, func(i int, m nlsock.Message) { found[i] = parseObject(m) })
 	if err != nil {
 		return nil, fmt.Errorf("look up counters: %w", err)
 	}
 	return found, nil
+}
+
+// AllCounters lists the counters of the table. It costs what the table has of them.
+func (c *Conn) AllCounters(table Table) ([]*Object, error) {
+	var all []*Object
+	err := c.dump(unix.NFT_MSG_GETOBJ, table.Family, func(w *nlsock.Writer) {
+		w.Text(unix.NFTA_OBJ_TABLE, table.Name)
+		w.Uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
+	}, func() { all = nil }, func(m nlsock.Message) { all = append(all, parseObject(m)) })
+	if err != nil {
+		return nil, fmt.Errorf("list the counters of table %v: %w", table, err)
+	}
+	return all, nil
+}
+
+func parseObject(m nlsock.Message) *Object {
+	o := &Object{}
+	nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, value []byte) {
+		switch kind {
+		case unix.NFTA_OBJ_NAME:
+			o.Name = nlsock.CString(value)
+		case unix.NFTA_OBJ_USE:
+			o.Use = binary.BigEndian.Uint32(value)
+		case attrObjectUserdata:
+			o.Comment = comment(value)
+		}
+	})
+	return o
 }
 
 // HasChain says whether the chain exists.

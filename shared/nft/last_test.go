@@ -57,6 +57,10 @@ func TestLastOwnerClearsAll(t *testing.T) {
 	}
 	add("cni-chain:n/a/eth0", 1)
 	add("cni-chain:n/b/eth0", 2)
+	counters, err := w.AllCounters(nft.Inet)
+	if err != nil || len(counters) != 1 || counters[0].Name != "hosts-owners" || counters[0].Use != 4 {
+		t.Errorf("counters: %v, %v", counters, err)
+	}
 	if remove("cni-chain:n/a/eth0") {
 		t.Error("the first of two is the last")
 	}
