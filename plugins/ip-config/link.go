@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nlsock"
+)
+
+const (
+	// skipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: counters are most of what the kernel tells of a link.
+	skipStats = 1 << 3
+	// inet6Conf is IFLA_INET6_CONF of linux/if_link.h: the link's settings under net/ipv6/conf, as a list of numbers.
+	inet6Conf = 2
+	// minIPv6MTU is IPV6_MIN_MTU of linux/ipv6.h: the kernel takes IPv6 off a link with a smaller one.
+	minIPv6MTU = 1280
+)
+
+// setting is a place in inet6Conf, DEVCONF_ of linux/ipv6.h.
+type setting int
+
+const (
+	disableIPv6    setting = 26
+	acceptDAD      setting = 27
+	keepAddrOnDown setting = 42
+	enhancedDAD    setting = 46
+)
+
+// link is what the kernel says of an interface, as far as this plugin looks at it.
+type link struct {
+	index, mtu int
+	name, kind string
+	mac        net.HardwareAddr
+	flags      uint32
+	master     int
+	ipv6       []byte // nil when the link has no IPv6 at all
+}
+
+func (l *link) up() bool { return l.flags&unix.IFF_UP != 0 }
+
+// carrier says whether the link's other end is there and up.
+func (l *link) carrier() bool { return l.flags&unix.IFF_LOWER_UP != 0 }
+
+// speaksARP says whether neighbours are asked for on the link, so that they can be told.
+func (l *link) speaksARP() bool {
+	return l.flags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) == 0 && len(l.mac) == 6
+}
+
+// get6 is one of the link's IPv6 settings; ok is false when the kernel does not have it.
+func (l *link) get6(s setting) (value int32, ok bool) {
+	if at := int(s) * 4; at+4 <= len(l.ipv6) {
+		return int32(binary.NativeEndian.Uint32(l.ipv6[at:])), true
+	}
+	return 0, false
+}
+
+// ifinfomsg is struct ifinfomsg of linux/rtnetlink.h.
+func ifinfomsg(index int, flags, change uint32) []byte {
+	head := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(head[4:], uint32(index))
+	binary.NativeEndian.PutUint32(head[8:], flags)
+	binary.NativeEndian.PutUint32(head[12:], change)
+	return head
+}
+
+// linkByName finds an interface; missing tells that there is none.
+func (c *conn) linkByName(name string) (*link, error) {
+	var found *link
+	err := c.get(message{kind: unix.RTM_GETLINK, head: ifinfomsg(0, 0, 0), attrs: func(w *nlsock.Writer) {
+		w.Text(unix.IFLA_IFNAME, name)
+		native(w, unix.IFLA_EXT_MASK, skipStats)
+	}}, func(body []byte) { found, _ = parseLink(body) })
+	if err == nil && found == nil {
+		err = errors.New("the kernel gave no answer")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find interface %q: %w", name, err)
+	}
+	return found, nil
+}
+
+func missing(err error) bool { return errors.Is(err, unix.ENODEV) }
+
+// ports lists the names of a bridge's ports, or with 0 of all bridges'. It costs what the host has of interfaces, and
+// only an undo asks.
+func (c *conn) ports(bridge int) ([]string, error) {
+	names, err := list(c, message{kind: unix.RTM_GETLINK, head: ifinfomsg(0, 0, 0), attrs: func(w *nlsock.Writer) {
+		if bridge != 0 {
+			native(w, unix.IFLA_MASTER, uint32(bridge))
+		}
+		native(w, unix.IFLA_EXT_MASK, skipStats)
+	}}, func(body []byte) []string {
+		if l, ok := parseLink(body); ok && l.master != 0 && (bridge == 0 || l.master == bridge) {
+			return []string{l.name}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the ports of bridges: %w", err)
+	}
+	return names, nil
+}
+
+// setUp brings a link up or down.
+func (c *conn) setUp(index int, up bool) error {
+	var flags uint32
+	if up {
+		flags = unix.IFF_UP
+	}
+	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, flags, unix.IFF_UP)})
+}
+
+// setMAC gives a link its MAC.
+func (c *conn) setMAC(index int, mac net.HardwareAddr) error {
+	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, 0, 0), attrs: func(w *nlsock.Writer) {
+		w.Bytes(unix.IFLA_ADDRESS, mac)
+	}})
+}
+
+func parseLink(body []byte) (*link, bool) {
+	if len(body) < unix.SizeofIfInfomsg {
+		return &link{}, false
+	}
+	l := &link{index: int(number(body[4:])), flags: number(body[8:])}
+	nlsock.EachAttr(body[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) {
+		switch kind {
+		case unix.IFLA_IFNAME:
+			l.name = nlsock.CString(v)
+		case unix.IFLA_ADDRESS:
+			l.mac = slices.Clone(v)
+		case unix.IFLA_MTU:
+			l.mtu = int(number(v))
+		case unix.IFLA_MASTER:
+			l.master = int(number(v))
+		case unix.IFLA_LINKINFO:
+			nlsock.EachAttr(v, func(kind uint16, v []byte) {
+				if kind == unix.IFLA_INFO_KIND {
+					l.kind = nlsock.CString(v)
+				}
+			})
+		case unix.IFLA_AF_SPEC:
+			nlsock.EachAttr(v, l.parseFamily)
+		}
+	})
+	return l, true
+}
+
+func (l *link) parseFamily(family uint16, v []byte) {
+	if family != unix.AF_INET6 {
+		return
+	}
+	nlsock.EachAttr(v, func(kind uint16, v []byte) {
+		if kind == inet6Conf {
+			l.ipv6 = slices.Clone(v)
+		}
+	})
+}
