@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/shared/nl"
+	"github.com/cni-chain/cni-chain/shared/nlsock"
+	"github.com/cni-chain/cni-chain/shared/owner"
+)
+
+// vethInfoPeer is VETH_INFO_PEER of linux/veth.h: the other end, as a message of its own.
+const vethInfoPeer = 1
+
+// pair is a veth pair to be made.
+type pair struct {
+	host, container       string
+	hostMAC, containerMAC net.HardwareAddr
+	mtu                   int // 0: the kernel's
+	up                    bool
+	ns                    *os.File
+}
+
+// make is the one message that makes both ends in their namespaces. The link of the message is the container's end, as
+// only that may come up at once: veth_newlink (drivers/net/veth.c) brings up the peer before the two are connected, and
+// fails with ENOTCONN.
+func (p pair) make() nl.Message {
+	var flags uint32
+	if p.up {
+		flags = unix.IFF_UP
+	}
+	return makeLink(flags, func(w *nlsock.Writer) {
+		nl.Native(w, unix.IFLA_NET_NS_FD, uint32(p.ns.Fd()))
+		p.writeEnd(w, p.container, p.containerMAC)
+		linkInfo := w.Nest(unix.IFLA_LINKINFO)
+		w.Text(unix.IFLA_INFO_KIND, "veth")
+		data := w.Nest(unix.IFLA_INFO_DATA)
+		peer := w.Nest(vethInfoPeer)
+		w.Buf = append(w.Buf, nl.IfInfo(0, 0, 0)...)
+		p.writeEnd(w, p.host, p.hostMAC)
+		w.CloseNest(peer)
+		w.CloseNest(data)
+		w.CloseNest(linkInfo)
+	})
+}
+
+func (p pair) writeEnd(w *nlsock.Writer, name string, mac net.HardwareAddr) {
+	w.Text(unix.IFLA_IFNAME, name)
+	w.Bytes(unix.IFLA_ADDRESS, mac)
+	if p.mtu != 0 {
+		nl.Native(w, unix.IFLA_MTU, uint32(p.mtu))
+	}
+}
+
+// makeVeth makes the pair and reads what came of it. What a killed ADD of this attachment has left is removed first.
+func (a *attachment) makeVeth() error {
+	if a.mac == nil {
+		mac, err := randomMAC()
+		if err != nil {
+			return err
+		}
+		a.mac = mac
+	}
+	p := pair{host: a.owner.HostVeth(), container: a.IfName, hostMAC: a.owner.HostMAC(), containerMAC: a.mac,
+		mtu: a.mtu, up: !a.Conf.DisableContainerInterface, ns: a.Sandbox()}
+	what := fmt.Sprintf("make veth %s with its end %s in %s", p.host, p.container, a.NetNS)
+	do := func() error { return a.conn.Do(p.make()) }
+	undo := undoing(func(c *conn) error { return c.deleteVeth(a.owner) })
+	err := a.Do(what, do, undo)
+	if errors.Is(err, unix.EEXIST) {
+		if err := a.clearWay(err); err != nil {
+			return err
+		}
+		if err = a.Do(what, do, undo); errors.Is(err, unix.EEXIST) {
+			err = a.errExists("the container has an interface %s already", a.IfName)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.readVeth(); err != nil {
+		return err
+	}
+	return a.refuseAdvertisements(p.host)
+}
+
+// readVeth reads both ends of the pair.
+func (a *attachment) readVeth() (err error) {
+	if a.port, err = a.conn.Link(nl.Which{Name: a.owner.HostVeth()}); err != nil {
+		return err
+	}
+	if a.port == nil {
+		return chain.Errorf(chain.CodeTryAgain, "veth %s has gone again: was the namespace %s removed?", a.owner.HostVeth(), a.NetNS)
+	}
+	if a.container, err = a.conn.Link(a.port.OtherEnd()); err == nil && a.container == nil {
+		err = chain.Errorf(chain.CodeTryAgain, "the end of veth %s in %s has gone again", a.port.Name, a.NetNS)
+	}
+	return err
+}
+
+// state is what a link of the derived name is to an attachment.
+type state int
+
+const (
+	foreign  state = iota // somebody else's
+	leftover              // of an ADD that was killed, or of a namespace that this container no longer has
+	live                  // the attachment, whole
+)
+
+// stateOf tells a live attachment from a leftover. The alias is set last, so one without is not whole; one whose other
+// end is not in the asked namespace under the asked name is no use to the container.
+func stateOf(host, container *nl.Link, nsID int, o owner.Owner) state {
+	switch {
+	case !isOurs(host, o):
+		return foreign
+	case host.Alias == "" || container == nil || container.Name != o.IfName || host.PeerNS != nsID:
+		return leftover
+	}
+	return live
+}
+
+// isOurs says whether a link with the attachment's derived name carries its tag, or, before there is one, its MAC.
+func isOurs(l *nl.Link, o owner.Owner) bool {
+	return l.Kind == "veth" && (l.Alias == o.Tag() || l.Alias == "" && bytes.Equal(l.MAC, o.HostMAC()))
+}
+
+// clearWay finds out why the pair exists already, and removes it when it is a leftover. cause is the kernel's answer.
+func (a *attachment) clearWay(cause error) error {
+	host, err := a.conn.Link(nl.Which{Name: a.owner.HostVeth()})
+	if err != nil {
+		return err
+	}
+	if host == nil {
+		return chain.Errorf(codeExists, "%w: the container has an interface %s already: nothing was changed; give CNI_IFNAME "+
+			"another name, or find out what made it", cause, a.IfName)
+	}
+	nsID, err := a.conn.NSID(a.Sandbox())
+	if err != nil {
+		return err
+	}
+	var container *nl.Link
+	if host.Peer != 0 {
+		if container, err = a.conn.Link(host.OtherEnd()); err != nil {
+			return err
+		}
+	}
+	switch stateOf(host, container, nsID, a.owner) {
+	case live:
+		return a.errExists("the attachment exists: %s is connected by %s", a.owner, host.Name)
+	case leftover:
+		return a.Do("remove "+host.Name+", left by an earlier ADD", func() error { return a.conn.delete(host) }, nil)
+	}
+	return chain.Errorf(codeForeign, "the host has an interface %s that is not ours, where the container's veth is to be: "+
+		"remove or rename it", host.Describe())
+}
+
+// deleteVeth deletes the attachment's veth, if the link of that name is the attachment's.
+func (c *conn) deleteVeth(o owner.Owner) error {
+	l, err := c.Link(nl.Which{Name: o.HostVeth()})
+	if err != nil || l == nil || !isOurs(l, o) {
+		return err
+	}
+	return c.delete(l)
+}
+
+// markVeth gives the veth its owner's tag. An interface of an earlier link has had its mark from the start.
+func (a *attachment) markVeth() error {
+	if a.container == nil {
+		return nil
+	}
+	tag := a.owner.Tag()
+	return a.Do(fmt.Sprintf("mark %s as %s", a.port.Name, tag), func() error {
+		return a.conn.Do(setAlias(a.port.Index, tag))
+	}, nil)
+}
+
+// randomMAC makes a unicast, locally administered MAC. It is not derived from the owner: hosts with an uplink are one
+// network, and may have containers of one ID.
+func randomMAC() (net.HardwareAddr, error) {
+	mac := make(net.HardwareAddr, 6)
+	if _, err := unix.Getrandom(mac, 0); err != nil {
+		return nil, fmt.Errorf("make a MAC: %w", err)
+	}
+	mac[0] = mac[0]&^1 | 2
+	return mac, nil
+}
