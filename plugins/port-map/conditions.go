@@ -35,8 +35,8 @@ const (
 )
 
 // supported is what the errors say.
-const supported = `supported are: ip|ip6 saddr|daddr [!=] PREFIX, iifname|iif [!=] NAME, meta mark [!=] NUMBER (nft); ` +
-	`[!] -s|-d PREFIX, [!] -i NAME, -m mark [!] --mark NUMBER[/MASK] (iptables)`
+const supported = "supported are: ip|ip6 saddr|daddr [!=] PREFIX, iifname|iif [!=] NAME, meta mark [!=] NUMBER " +
+	"(nft); [!] -s|-d PREFIX, [!] -i NAME, -m mark [!] --mark NUMBER[/MASK] (iptables)"
 
 var errConditionEnd = errors.New("ends in the middle; " + supported)
 

@@ -97,9 +97,14 @@ func lookUpListeners(sock *nlsock.Socket, questions []hostPort) ([]listener, err
 		w.Begin(sockDiagByFamily, 0, sock.NextSeq())
 		writeDiag(&w, q.addr.Is6(), q.proto, ^uint32(0))
 		id := w.Buf[len(w.Buf)-48:]
-		// The kernel looks the socket up as for a packet from the "destination" to the "source" of the question.
-		binary.BigEndian.PutUint16(id, q.port)
-		copy(id[4:20], nft.Addr(q.addr))
+		// Our side is the source of the question for TCP, but its destination for UDP (udp_dump_one of net/ipv4/udp_diag.c
+		// has the two "swapped for historical reasons").
+		port, addr := id[0:2], id[4:20]
+		if q.proto == unix.IPPROTO_UDP {
+			port, addr = id[2:4], id[20:36]
+		}
+		binary.BigEndian.PutUint16(port, q.port)
+		copy(addr, nft.Addr(q.addr))
 		w.End()
 		if err := sock.Send(w.Buf); err != nil {
 			return found, err

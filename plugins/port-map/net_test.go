@@ -80,6 +80,13 @@ type container struct {
 	network string
 }
 
+// in is the network for a subtest: what it makes ends with that.
+func (b *bridge) in(t *testing.T) *bridge {
+	inner := *b
+	inner.t = t
+	return &inner
+}
+
 // newContainer makes a container with its veth, addresses and default routes. Its port of the bridge has hairpin mode,
 // as veth-bridge gives it on demand.
 func (b *bridge) newContainer() *container {
@@ -164,6 +171,20 @@ func (c *container) check(keys map[string]any, mappings ...Mapping) chaintest.Ou
 	return chaintest.Run(c.bridge.t, plugin, c.call("CHECK", c.config(keys, mappings...)))
 }
 
+// hostState is all of the host that port-map may change, and what is around it: but not the interfaces, which in these
+// tests come and go in the background.
+func hostState(t *testing.T) string {
+	t.Helper()
+	all := testnet.Take(t)
+	state := all.Only(testnet.NFT, testnet.IPTables, testnet.Routes, testnet.Rules, testnet.Files).String()
+	for _, o := range all.Only(testnet.Sysctls).Objects() {
+		if strings.HasSuffix(o.Key, "/route_localnet") && !strings.Contains(o.Key, "/v-ns") {
+			state += o.String() + "\n"
+		}
+	}
+	return state
+}
+
 // ruleset is the whole of nftables as nft prints it, without the tables of the iptables backend.
 func ruleset(t *testing.T) string {
 	t.Helper()
@@ -191,3 +212,10 @@ func text(v any) string {
 }
 
 func sysctlGet(name string) (string, error) { return sysctl.Get(name) }
+
+// in is the container for a subtest.
+func (c *container) in(t *testing.T) *container {
+	inner := *c
+	inner.bridge = c.bridge.in(t)
+	return &inner
+}

@@ -29,17 +29,14 @@ type nftables struct {
 	log  *slog.Logger
 }
 
-// locked runs f on the backend under the lock, and then, without it, after, which may be nil. The socket is closed last:
-// closing waits for the kernel to forget what was deleted, and until then it may do other work.
-func locked(ctx context.Context, log *slog.Logger, f func(*nftables) error, after func() error) error {
+// withNFTables runs f on the backend under the lock.
+func withNFTables(ctx context.Context, log *slog.Logger, f func(*nftables) error) error {
 	conn, err := nft.Open()
 	if err != nil {
 		return err
 	}
 	err = underLock(ctx, func() error { return f(&nftables{conn, log}) })
-	if after != nil {
-		err = errors.Join(err, after())
-	}
+	// Without the lock: closing waits for the kernel to forget what was deleted, and nobody else has to.
 	return errors.Join(err, conn.Close())
 }
 
@@ -97,10 +94,10 @@ func (n *nftables) commit(p *plan, h nft.Holding, replace map[string]*nft.Holdin
 		return n.conn.Apply(nft.Inet, base, func(tx *nft.Tx) { p.write(tx, h, was, conditions) })
 	}
 	tx := n.conn.Begin(nft.Inet)
-	old := slices.Collect(maps.Values(replace))
-	if err := n.delete(tx, old...); err != nil {
+	if _, err := n.delete(tx, slices.Collect(maps.Values(replace))...); err != nil {
 		return err
 	}
+	tx.AddCounter(registerCounter, "")
 	was, err := p.loopbackNow()
 	if err != nil {
 		return err
@@ -139,18 +136,20 @@ func (p *plan) write(tx *nft.Tx, h nft.Holding, was map[family]string, condition
 }
 
 // delete writes the deletion of holdings into a transaction, and takes back at once what only they needed of the host:
-// then a process killed before the commit has left something that the next DEL still finds.
-func (n *nftables) delete(tx *nft.Tx, holdings ...*nft.Holding) error {
+// then a process killed before the commit has left something that the next DEL still finds. last says that nobody else
+// is left.
+func (n *nftables) delete(tx *nft.Tx, holdings ...*nft.Holding) (last bool, err error) {
 	freed, err := register.Delete(n.conn, tx, holdings...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, counter := range freed {
+		last = last || counter.Name == registerCounter
 		if err := n.release(tx, counter); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return last, nil
 }
 
 // release takes back what a counter stood for that has no user any more.
@@ -175,26 +174,50 @@ func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
 	return nil
 }
 
-// remove deletes what an owner has, if anything.
+// remove deletes what owners have, if anything, and with the last one all that they shared.
 func (n *nftables) remove(tags ...string) error {
+	err := n.tryRemove(true, tags)
+	if errors.Is(err, unix.EBUSY) {
+		// Another link has put something into the table after it was found to be empty.
+		err = n.tryRemove(false, tags)
+	}
+	return err
+}
+
+func (n *nftables) tryRemove(withTable bool, tags []string) error {
+	holdings, err := n.holdings(tags)
+	if err != nil || len(holdings) == 0 {
+		return err
+	}
 	tx := n.conn.Begin(nft.Inet)
-	var holdings []*nft.Holding
+	last, err := n.delete(tx, holdings...)
+	if err != nil {
+		return err
+	}
+	if last {
+		clearBase(tx)
+	}
+	if last && withTable {
+		if err := tx.DeleteTableIfLast(); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// holdings finds what owners have.
+func (n *nftables) holdings(tags []string) ([]*nft.Holding, error) {
+	var all []*nft.Holding
 	for _, tag := range tags {
 		h, err := register.Get(n.conn, tag)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if h != nil {
-			holdings = append(holdings, h)
+			all = append(all, h)
 		}
 	}
-	if len(holdings) == 0 {
-		return nil
-	}
-	if err := n.delete(tx, holdings...); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return all, nil
 }
 
 // newConditions are the sides whose conditions nobody has used so far.

@@ -29,8 +29,9 @@ func base(tx *nft.Tx) {
 	for _, c := range baseChains() {
 		tx.AddChain(c)
 	}
-	for _, s := range append([]*nft.Set{register.Set(), guard, users},
-		append(shared[v4].sets(), shared[v6].sets()...)...) {
+	tx.AddCounter(registerCounter, "")
+	tx.AddSet(register.Set())
+	for _, s := range allSets() {
 		tx.AddSet(s)
 	}
 	for _, r := range baseRules() {
@@ -41,19 +42,30 @@ func base(tx *nft.Tx) {
 	}
 }
 
-// baseChains are the chains; their priorities are those by which nft and iptables order nat and raw
-// (enum nf_ip_hook_priorities of linux/netfilter_ipv4.h).
+// clearBase takes back what base has written. The counter and what there was for conditions are gone already.
+func clearBase(tx *nft.Tx) {
+	for _, c := range baseChains() {
+		tx.DeleteChain(c.Name)
+	}
+	tx.DeleteSet(register.Set())
+	for _, s := range allSets() {
+		tx.DeleteSet(s)
+	}
+}
+
+// baseChains are the chains, each before those that it jumps to. Their priorities are those by which nft and iptables
+// order nat and raw (enum nf_ip_hook_priorities of linux/netfilter_ipv4.h).
 func baseChains() []nft.Chain {
 	const raw, dstnat, srcnat = -300, -100, 100
 	hook := func(name, kind string, num uint32, priority int32) nft.Chain {
 		return nft.Chain{Name: name, Hook: &nft.Hook{Type: kind, Num: num, Priority: priority}}
 	}
 	return []nft.Chain{
-		{Name: chainDNAT}, {Name: chainConditions}, {Name: chainMasquerade},
 		hook(chainPrerouting, "nat", unix.NF_INET_PRE_ROUTING, dstnat),
 		hook(chainOutput, "nat", unix.NF_INET_LOCAL_OUT, dstnat),
 		hook(chainPostrouting, "nat", unix.NF_INET_POST_ROUTING, srcnat),
 		hook(chainGuard, "filter", unix.NF_INET_PRE_ROUTING, raw),
+		{Name: chainDNAT}, {Name: chainConditions}, {Name: chainMasquerade},
 	}
 }
 

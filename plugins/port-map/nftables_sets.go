@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -23,8 +24,8 @@ type portMaps struct {
 }
 
 // users counts attachments: for each list of conditions those that have it, so that its chain and maps go with the
-// last, and for each host map those that have an element there. A key is an owner's hash and a number that tells what is
-// counted; the elements refer to a counter.
+// last, and for each host map those that have an element there. A key is an owner's hash and a number that tells what
+// is counted; the elements refer to a counter.
 var users = &nft.Set{Name: "ports-users", Key: []nft.Type{nft.IfName, nft.InetService}, Objects: true}
 
 // What is counted, times ten, plus the family.
@@ -114,6 +115,13 @@ func (s familySets) sets() []*nft.Set {
 	return append(s.portMaps.sets(), s.hairpin, s.behind, s.local, s.all)
 }
 
+// allSets are all but the register's own and those of conditions.
+func allSets() []*nft.Set {
+	return slices.Concat([]*nft.Set{guard, users}, shared[v4].sets(), shared[v6].sets())
+}
+
+// registerCounter counts what is in the register: with the last attachment go the chains and sets.
+const registerCounter = "ports"
+
 // register finds what an attachment has.
-var register = nft.NewRegister(nft.Inet, "ports",
-	append(shared[v4].sets(), append(shared[v6].sets(), users)...)...).Also(conditionalSet)
+var register = nft.NewRegister(nft.Inet, "ports", allSets()...).Also(conditionalSet).Counted(registerCounter)

@@ -15,7 +15,7 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
-// Three questions and two changes of routing, asked of the kernel directly: a library for all of rtnetlink would be half
+// Three questions and two changes of routing, put to the kernel directly: a library for all of rtnetlink would be half
 // of this program.
 
 // The local route to ::1. The metric keeps it behind that of lo, which has 0. The protocol marks it as ours among those

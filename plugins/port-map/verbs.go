@@ -61,7 +61,7 @@ func (p *plan) lookAround(r *request) (err error) {
 
 func addNFTables(ctx context.Context, r *request, p *plan) error {
 	return r.Do("map host ports", func() error {
-		return locked(ctx, r.Log, func(n *nftables) error { return n.add(p) }, nil)
+		return withNFTables(ctx, r.Log, func(n *nftables) error { return n.add(p) })
 	}, func() error { return delNFTables(context.WithoutCancel(ctx), r, p.owner.Tag()) })
 }
 
@@ -85,20 +85,6 @@ func delNFTables(ctx context.Context, r *request, tags ...string) error {
 	}
 	err = underLock(ctx, func() error { return n.remove(tags...) })
 	return errors.Join(err, flushTo(containersOf(holdings)))
-}
-
-func (n *nftables) holdings(tags []string) ([]*nft.Holding, error) {
-	var all []*nft.Holding
-	for _, tag := range tags {
-		h, err := register.Get(n.conn, tag)
-		if err != nil {
-			return nil, err
-		}
-		if h != nil {
-			all = append(all, h)
-		}
-	}
-	return all, nil
 }
 
 // containersOf are the addresses that connections of these attachments go to.
