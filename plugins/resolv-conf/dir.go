@@ -164,8 +164,8 @@ func (p place) makeDir(above *os.File, path string) (*os.File, error) {
 	return dir, nil
 }
 
-// removeDirs removes the directories that the link has made for the place, if they are empty, the last first. alone says
-// that the last can have no other file of the link, so that one that is not empty belongs to somebody else from now on.
+// removeDirs removes the directories that the link has made for the place, if they are empty, the last first. alone
+// says that the last can have no other file of the link: when it is not empty, it is somebody else's from now on.
 func (p place) removeDirs(root *os.File, alone bool) error {
 	dirs := p.dirs()
 	for i := len(dirs) - 1; i >= 0; i-- {

@@ -155,8 +155,9 @@ func (p place) removePart(root *os.File, tag string) (left, error) {
 	return foreignLeft, f.restore(temp, c.was)
 }
 
-// unlessMoved is nil for the errors that say that what is there now is nothing of ours: somebody has put a link, a pipe,
-// a directory or a mount in its place, or nothing. A container must not be able to keep its own DEL from succeeding.
+// unlessMoved is nil for the errors that say that what is there now is nothing of ours: somebody has put a link, a
+// pipe, a directory or a mount in its place, or nothing. A container must not be able to keep its own DEL from
+// succeeding.
 func unlessMoved(err error) error {
 	for _, errno := range []error{unix.ENOENT, unix.ENOTDIR, unix.EISDIR, unix.EEXIST, unix.ELOOP, unix.EXDEV} {
 		if errors.Is(err, errno) {

@@ -42,7 +42,8 @@ search a.example
 options ndots:2
 sortlist 192.0.2.0
 `, ""},
-		{"two parts: what is said wins over what is inherited", content{parts: []part{a, b}}, `# cni-chain:a/c1/eth0 nameserver 192.0.2.1
+		{"two parts: what is said wins over what is inherited", content{parts: []part{a, b}},
+			`# cni-chain:a/c1/eth0 nameserver 192.0.2.1
 # cni-chain:a/c1/eth0 nameserver 192.0.2.2
 # cni-chain:a/c1/eth0 search a.example
 # cni-chain:a/c1/eth0 inherited options ndots:2
@@ -135,7 +136,8 @@ func TestUnion(t *testing.T) {
 		{"a search list wins over its own domain", []resolv.Config{config("a", "b")}, config("", "b")},
 		{"no search list beside one", []resolv.Config{config("", "."), config("", "b")}, config("", "b")},
 		{"no search list alone", []resolv.Config{config("", ".")}, config("", ".")},
-		{"the first of options with one name", []resolv.Config{{Options: []string{"ndots:1", "edns0"}}, {Options: []string{"ndots:2"}}},
+		{"the first of options with one name",
+			[]resolv.Config{{Options: []string{"ndots:1", "edns0"}}, {Options: []string{"ndots:2"}}},
 			resolv.Config{Options: []string{"ndots:1", "edns0"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -148,7 +150,9 @@ func TestUnion(t *testing.T) {
 
 // FuzzKeep holds that whatever was there comes back, and that it can add nothing to what the parts say.
 func FuzzKeep(f *testing.F) {
-	for _, seed := range []string{"", "\n", "a", "nameserver 1.1.1.1\n\n# was: x\n", "# " + tagA + " nameserver 1.1.1.1\n", "\r\n\x00\xff"} {
+	for _, seed := range []string{
+		"", "\n", "a", "nameserver 1.1.1.1\n\n# was: x\n", "# " + tagA + " nameserver 1.1.1.1\n", "\r\n\x00\xff",
+	} {
 		f.Add(seed, false)
 		f.Add(seed, true)
 	}

@@ -36,11 +36,13 @@ func TestPlaces(t *testing.T) {
 		{"netns of a process", []string{"netns"}, "/proc/123/ns/net", nil, "", "no name under /run/netns"},
 		{"rootfs", []string{"rootfs"}, "/proc/123/ns/net", []place{container}, "", ""},
 		{"rootfs of a name", []string{"rootfs"}, "/run/netns/blue", nil, "", "/proc/PID/ns/net"},
-		{"paths and places", []string{"auto", "/run/pods/{network}/{containerID}-{ifname}.conf", "/run/pods/x"}, "/run/netns/blue",
+		{"paths and places", []string{"auto", "/run/pods/{network}/{containerID}-{ifname}.conf", "/run/pods/x"},
+			"/run/netns/blue",
 			[]place{blue, {Root: "/run/pods", Path: "net/c1-eth0.conf"}, {Root: "/run/pods", Path: "x"}}, "", ""},
 		{"a path with the namespace", []string{"/run/pods/{netns}{netns}"}, "/run/netns/blue",
 			[]place{{Root: "/run/pods", Path: "blueblue"}}, "", ""},
-		{"a path with the namespace, which has no name", []string{"/run/pods/{netns}"}, "/proc/123/ns/net", nil, "", "{netns}"},
+		{"a path with the namespace, which has no name", []string{"/run/pods/{netns}"}, "/proc/123/ns/net", nil,
+			"", "{netns}"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, notes, err := places(tc.writeTo, tc.netns, namesOf("net", "c1", "eth0", tc.netns))

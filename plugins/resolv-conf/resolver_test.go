@@ -113,7 +113,8 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-const dnsConf = `"dns": {"nameservers": ["` + serverAddress + `"], "search": ["pods.example"], "options": ["ndots:2", "attempts:1"]}`
+const dnsConf = `"dns": {"nameservers": ["` + serverAddress + `"], "search": ["pods.example"],
+	"options": ["ndots:2", "attempts:1"]}`
 
 // TestGlibcAsks: glibc's resolver, in a named namespace as "ip netns exec" enters it, asks the configured server, with
 // the search domain.
@@ -139,7 +140,8 @@ func TestIPNetNSExecShowsTheFile(t *testing.T) {
 	a := attachment{"net", "c1", "eth0", ns.Path, dnsConf}
 	a.ok(t, "ADD")
 	out, err := exec.Command("ip", "netns", "exec", ns.Name, "cat", "/etc/resolv.conf").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "\nnameserver "+serverAddress+"\nsearch pods.example\noptions ndots:2") {
+	want := "\nnameserver " + serverAddress + "\nsearch pods.example\noptions ndots:2"
+	if err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("%s%v", out, err)
 	}
 	a.ok(t, "DEL")

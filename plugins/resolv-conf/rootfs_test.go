@@ -47,7 +47,9 @@ func TestContainerRoot(t *testing.T) {
 			put(t, root+"/run/resolv.conf", "nameserver 9.9.9.9\n")
 			link(t, "../run/resolv.conf", root+"/etc/resolv.conf")
 		}},
-		{"a link that leads nowhere", func(t *testing.T, root string) { link(t, "/run/none/resolv.conf", root+"/etc/resolv.conf") }},
+		{"a link that leads nowhere", func(t *testing.T, root string) {
+			link(t, "/run/none/resolv.conf", root+"/etc/resolv.conf")
+		}},
 		{"a link to itself", func(t *testing.T, root string) { link(t, "resolv.conf", root+"/etc/resolv.conf") }},
 		{"/etc is a link", func(t *testing.T, root string) {
 			mkdir(t, root+"/usr/etc")

@@ -18,7 +18,8 @@ import (
 )
 
 func TestDecide(t *testing.T) {
-	const host = "nameserver 192.0.2.1\nnameserver 127.0.0.1\nsearch host.example\noptions edns0 ndots:2\nsortlist 192.0.2.0\n"
+	const host = "nameserver 192.0.2.1\nnameserver 127.0.0.1\nsearch host.example\n" +
+		"options edns0 ndots:2\nsortlist 192.0.2.0\n"
 	hostLeft := resolv.Config{Servers: []string{"192.0.2.1"}, Search: []string{"host.example"},
 		Options: []string{"edns0", "ndots:2"}, Other: []string{"sortlist 192.0.2.0"}}
 	prev := types.DNS{Nameservers: []string{"198.51.100.1"}, Domain: "prev.example", Options: []string{"rotate"}}
@@ -38,20 +39,24 @@ func TestDecide(t *testing.T) {
 			inherited: resolv.Config{}},
 		{name: "a search list sets aside a weaker domain", host: host, prev: prev,
 			conf: `"dns": {"search": ["conf.example"]}`,
-			said: resolv.Config{Servers: []string{"198.51.100.1"}, Search: []string{"conf.example"}, Options: []string{"rotate"}}},
+			said: resolv.Config{Servers: []string{"198.51.100.1"}, Search: []string{"conf.example"},
+				Options: []string{"rotate"}}},
 		{name: "the runtime before all", host: host, prev: prev,
 			conf: `"dns": {"nameservers": ["203.0.113.1"], "search": ["conf.example"], "options": ["ndots:9"]},
 				"runtimeConfig": {"dns": {"Servers": ["203.0.113.9"], "Searches": ["run.example"], "Options": ["ndots:1"]}}`,
-			said: resolv.Config{Servers: []string{"203.0.113.9"}, Search: []string{"run.example"}, Options: []string{"ndots:1"}}},
+			said: resolv.Config{Servers: []string{"203.0.113.9"}, Search: []string{"run.example"},
+				Options: []string{"ndots:1"}}},
 		{name: "empty lists of the runtime say nothing", host: host,
-			conf:      `"runtimeConfig": {"dns": {"servers": [], "searches": [], "options": []}}, "dns": {"nameservers": ["203.0.113.1"]}`,
+			conf: `"runtimeConfig": {"dns": {"servers": [], "searches": [], "options": []}},
+				"dns": {"nameservers": ["203.0.113.1"]}`,
 			said:      resolv.Config{Servers: []string{"203.0.113.1"}},
 			inherited: resolv.Config{Search: hostLeft.Search, Options: hostLeft.Options, Other: hostLeft.Other}},
 		{name: "empty lists of the configuration say none", host: host, prev: prev,
 			conf: `"dns": {"nameservers": [], "search": [], "options": []}`,
 			said: resolv.Config{Servers: []string{}, Search: []string{}, Options: []string{}}},
 		{name: "append", host: host, prev: prev,
-			conf: `"merge": "append", "dns": {"nameservers": ["203.0.113.1"], "search": ["conf.example"], "options": ["ndots:9"]}`,
+			conf: `"merge": "append",
+				"dns": {"nameservers": ["203.0.113.1"], "search": ["conf.example"], "options": ["ndots:9"]}`,
 			said: resolv.Config{Servers: []string{"203.0.113.1", "198.51.100.1", "192.0.2.1"}, Domain: "prev.example",
 				Search: []string{"conf.example", "host.example"}, Options: []string{"ndots:9", "rotate", "edns0"}},
 			inherited: resolv.Config{Other: hostLeft.Other}, notes: []string{"127.0.0.1"}},
@@ -139,8 +144,9 @@ func TestValidate(t *testing.T) {
 		words      []string // nil: valid
 	}{
 		{"nothing", "", nil},
-		{"all", `"dns": {"nameservers": ["192.0.2.1", "fe80::1%eth0"], "domain": "a.example", "search": ["."], "options": ["rotate"]},
-			"resolvConf": "/etc/resolv.conf", "fallback": ["192.0.2.1"], "merge": "append", "writeTo": ["auto", "/run/a/{netns}"]`, nil},
+		{"all", `"dns": {"nameservers": ["192.0.2.1", "fe80::1%eth0"], "domain": "a.example", "search": ["."],
+			"options": ["rotate"]}, "resolvConf": "/etc/resolv.conf", "fallback": ["192.0.2.1"], "merge": "append",
+			"writeTo": ["auto", "/run/a/{netns}"]`, nil},
 		{"a server", `"dns": {"nameservers": ["192.0.2.1", "dns.example"]}`, []string{"dns.nameservers[1]", "dns.example"}},
 		{"a domain", `"dns": {"domain": "a b"}`, []string{"dns.domain", "a b"}},
 		{"a line in a domain", `"dns": {"search": ["a\nnameserver 192.0.2.1"]}`, []string{"dns.search[0]"}},
