@@ -36,7 +36,7 @@ ADD eth0 in NS, network test  (DIR/test.conflist, CNI 1.1.0)
      < address=10.0.0.5/24 file=DIR/made-by-0
      make made-by-0 TIME
      + interface eth0 in NS
-     + address   10.0.0.5/24                on eth0
+     + address   10.0.0.5/24                 on eth0
      + dns       nameserver 192.0.2.53
  2 probe TIME
      < file=DIR/made-by-1 runtimeConfig.portMappings=[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]

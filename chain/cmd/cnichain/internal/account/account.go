@@ -130,7 +130,7 @@ func (w Writer) changes(c *run.Call) {
 	}
 	changes := Changes(c)
 	for _, change := range changes {
-		w.line("     %s %-9s %-26s %s", w.Style.sign(change.Sign), change.Kind, change.What, w.Style.Dim(change.Detail))
+		w.line("     %s %-9s %-27s %s", w.Style.sign(change.Sign), change.Kind, change.What, w.Style.Dim(change.Detail))
 	}
 	if len(changes) == 0 {
 		w.line("     %s", w.Style.Dim("= the result is handed on as it came"))

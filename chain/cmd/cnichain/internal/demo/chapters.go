@@ -137,23 +137,23 @@ func (s *story) draw(context.Context) error {
 	return err
 }
 
-// detach takes both away again; a runtime does it in any order.
+// detach takes both away again, the last link first.
 func (s *story) detach(ctx context.Context) error {
+	s.heading("cnichain del %s blue, and green", conflist)
+	w := account.Writer{W: s.out, Style: s.style}
 	for _, ns := range []*testnet.NS{s.blue, s.green} {
-		s.heading("cnichain del %s %s", conflist, ns.Name)
 		r := run.Del(ctx, s.chain, s.attachment(ns, nil), s.options)
-		w := account.Writer{W: s.out, Style: s.style}
-		for _, call := range r.Calls {
-			if call.Error != nil {
-				w.Link(call, r)
-			} else {
-				w.LinkName(call)
-			}
-		}
-		w.Outcome(r)
 		if r.Failed() {
+			w.Links(r)
+			w.Outcome(r)
 			return fmt.Errorf("detach %s: %s", ns.Name, r.Errors[0].Msg)
 		}
+		var took []string
+		for _, call := range r.Calls {
+			took = append(took, fmt.Sprintf("%s %s", call.Type, account.Milliseconds(call.Took)))
+		}
+		w.Outcome(r)
+		s.item("  ", s.style.Dim(strings.Join(took, ", ")))
 	}
 	return removeCache()
 }

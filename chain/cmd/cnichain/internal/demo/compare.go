@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
@@ -35,15 +34,14 @@ func (s *story) compare(context.Context) error {
 		s.item("             attached  ", row.list(s.attached))
 		s.item("             after     ", row.list(after))
 	}
-	bridge := s.bridge()
-	left := unexplained(testnet.Diff(s.before, after), bridge)
+	left := unexplained(testnet.Diff(s.before, after), s.bridge(), s.chain.List.Name)
 	if len(left) > 0 {
 		s.say("\n   %s\n      %s\n", s.style.Bad("Left behind:"), strings.Join(left, "\n      "))
 		return errors.New("the chain has left something behind")
 	}
-	s.say("   %s %d links, addresses, routes, rules, sysctls, nftables objects and files.\n"+
-		"   %s with its address, and forwarding, are the network's and not a container's:\n"+
-		"   they stay for the next one. Nothing else is left.\n", s.style.Good("Unchanged:"), len(s.before.Objects()), bridge)
+	s.item("   ", fmt.Sprintf("%s %d links, addresses, routes, rules, sysctls, nftables objects and files. "+
+		"What is new is the network's, for its next container: the bridge %s with the gateway's address, forwarding, "+
+		"and which address the pool leased last.", s.style.Good("Unchanged:"), len(s.before.Objects()), s.bridge()))
 	return nil
 }
 
@@ -56,13 +54,14 @@ func (s *story) bridge() string {
 	return result.Interfaces[0].Name
 }
 
-// unexplained are the lines of a difference that are not about the bridge with its gateway address, nor about
-// forwarding, which a chain leaves on purpose.
-func unexplained(diff, bridge string) []string {
+// unexplained are the lines of a difference that are not about what a chain leaves on purpose: the bridge with its
+// gateway address, forwarding, and the position of the pool in its range.
+func unexplained(diff, bridge, network string) []string {
 	// What an object is stands before its fields: a veth that has stayed on the bridge is not the bridge.
 	explained := regexp.MustCompile(`^\+ (link|fdb|tc|sysctl|route|address|neighbour) (.*[ /])?` + regexp.QuoteMeta(bridge) + `\b` +
 		`|^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects)$` +
-		`|^\+ route ipv6 anycast `) // the kernel adds those where it forwards
+		`|^\+ route ipv6 anycast ` + // the kernel adds those where it forwards
+		`|^\+ file ` + ownState + `(/pool(/` + regexp.QuoteMeta(network) + `(/position)?)?)?$`)
 	var left []string
 	for line := range strings.Lines(diff) {
 		text := strings.TrimSpace(line)
@@ -84,41 +83,43 @@ func links(s *testnet.Snapshot) string {
 	return strings.Join(names, ", ")
 }
 
-// nftables counts by kind: what an object is, its key begins with.
+// nftables counts the kinds of objects that matter to people: what an object is, its key begins with.
 func nftables(s *testnet.Snapshot) string {
-	var kinds []string
 	count := map[string]int{}
 	for _, o := range s.Only(testnet.NFT).Objects() {
 		kind, _, _ := strings.Cut(o.Key, " ")
-		if !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
 		count[kind]++
 	}
 	var texts []string
-	for _, kind := range kinds {
+	for _, kind := range []string{"table", "chain", "rule", "set", "element"} {
 		text := fmt.Sprintf("%d %s", count[kind], kind)
 		if count[kind] > 1 {
 			text += "s"
 		}
-		texts = append(texts, text)
+		if count[kind] > 0 {
+			texts = append(texts, text)
+		}
 	}
 	return orNothing(texts)
 }
 
-// ownState is where the links keep their records, one or two small files for an attachment.
-const ownState = "/run/cni-chain/"
+// ownState is where the links keep their records: small files, a few for an attachment.
+const ownState = "/run/cni-chain"
 
-// files lists the files of the host, without the directories on the way to them; those of ownState are counted.
+// files lists the files of the host, those of ownState as a number. The cache is the demo's own, as a runtime.
 func files(s *testnet.Snapshot) string {
-	objects := s.Only(testnet.Files).Objects()
 	var names []string
 	records := 0
-	for _, o := range objects {
-		isParent := slices.ContainsFunc(objects, func(other testnet.Object) bool { return strings.HasPrefix(other.Key, o.Key+"/") })
+	for _, o := range s.Only(testnet.Files).Objects() {
+		mode := ""
+		for _, field := range o.Fields {
+			if field.Name == "mode" {
+				mode = field.Value
+			}
+		}
 		switch {
-		case o.Place != "host" || isParent || o.Key == "/run" || strings.HasPrefix(o.Key, cacheDir):
-		case strings.HasPrefix(o.Key, ownState):
+		case o.Place != "host" || strings.HasPrefix(mode, "d") || strings.HasPrefix(o.Key, cacheDir+"/"):
+		case strings.HasPrefix(o.Key, ownState+"/"):
 			records++
 		default:
 			names = append(names, o.Key)

@@ -66,7 +66,7 @@ func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []
 func tell(ctx context.Context, out io.Writer, style account.Style, c *run.Chain, pluginPath []string) (err error) {
 	s := &story{out: out, style: style, chain: c, options: run.Options{Path: pluginPath, CacheDir: cacheDir}}
 	defer func() { err = errors.Join(err, s.close()) }()
-	s.say("%s\n", style.Bold("cni-chain: two containers get a network, by four small plugins that do one step each."))
+	s.say("%s\n", style.Bold("cni-chain: two containers get a network from four small plugins, a step each."))
 	s.item("", fmt.Sprintf("This runs on a machine of its own: %s namespaces with nothing in them. "+
 		"Your machine is not touched, and all of it is gone at the end.", namespaces()))
 	for _, chapter := range []func(context.Context) error{

@@ -84,6 +84,8 @@ func TestUnexplained(t *testing.T) {
   ~ sysctl ipv4/ip_forward: value 0 -> 1
   ~ sysctl ipv4/conf/cni0/forwarding: value 0 -> 1
   ~ sysctl ipv4/conf/out0/route_localnet: value 0 -> 1
+  + file /run/cni-chain/pool/net/position: mode -rw-------
+  + file /run/cni-chain/pool/net/10.0.0.1: mode -rw-------
   - address out0 192.0.2.1/24: scope global
 blue:
   + file /etc/netns/blue/resolv.conf: mode -rw-r--r--
@@ -92,10 +94,11 @@ blue:
 		"+ link cni01: kind bridge",
 		"+ link veth0: master cni0",
 		"~ sysctl ipv4/conf/out0/route_localnet: value 0 -> 1",
+		"+ file /run/cni-chain/pool/net/10.0.0.1: mode -rw-------",
 		"- address out0 192.0.2.1/24: scope global",
 		"+ file /etc/netns/blue/resolv.conf: mode -rw-r--r--",
 	}
-	if d := cmp.Diff(want, unexplained(diff, "cni0")); d != "" {
+	if d := cmp.Diff(want, unexplained(diff, "cni0", "net")); d != "" {
 		t.Error(d)
 	}
 }

@@ -101,7 +101,7 @@ func (s *story) proveMasquerade(ctx context.Context) error {
 		return fmt.Errorf("fetch outside's page from blue: %w", err)
 	}
 	s.proof("blue opens "+url, "%q", text)
-	s.say("   %s\n", s.style.Dim("(Each server greets the address that it sees. Outside sees the host's: masquerade.)"))
+	s.say("   %s\n", s.style.Dim("(A server greets the address it sees. Outside sees the host's: masquerade.)"))
 	return nil
 }
 
