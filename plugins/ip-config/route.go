@@ -113,7 +113,8 @@ func (c *conn) routes(f routeFilter) ([]kernelRoute, error) {
 			return f.table != 0 && value(r.table) != f.table || f.link != 0 && r.link != f.link || f.origin != 0 && r.origin != f.origin
 		})
 	})
-	if err != nil {
+	// A table that nobody has written to does not exist.
+	if err = ignore(err, unix.ENOENT); err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	return all, nil

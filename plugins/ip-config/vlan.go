@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -78,8 +77,10 @@ func (g *gateway) ensureVLAN(ctx context.Context, r *request) error {
 // makeVLAN makes the pair and puts its port into the VLAN; when that fails nothing stays.
 func (g *gateway) makeVLAN(name string, vlan int) (*link, error) {
 	var mac [6]byte
-	_, _ = rand.Read(mac[:]) // does not fail (package crypto/rand)
-	mac[0] = mac[0]&^1 | 2   // unicast, locally administered
+	if _, err := unix.Getrandom(mac[:], 0); err != nil {
+		return nil, fmt.Errorf("choose a MAC: %w", err)
+	}
+	mac[0] = mac[0]&^1 | 2 // unicast, locally administered
 	// The MAC is given, as udev changes one that the kernel has chosen (systemd's 99-default.link).
 	if err := g.do(vlanPair(name, mac[:], g.bridge)); err != nil {
 		return nil, err
