@@ -109,7 +109,7 @@ DEL, to leave nothing of it:
  1 probe TIME
      remove made-by-0 TIME
 
-add failed at link 2, probe; what the links before it had made is deleted again TIME
+add failed at link 2, probe; the links before it are deleted again TIME
 `[1:]
 	stdout = regexp.MustCompile(`:5:[0-9]+:`).ReplaceAllString(plain(stdout), ":5:COLUMN:") // depends on the directory
 	if diff := cmp.Diff(want, stdout); diff != "" || code != 1 {
@@ -124,7 +124,7 @@ func TestFailedAddLeaves(t *testing.T) {
 	t.Run("what was asked to be kept", func(t *testing.T) {
 		b := newBench(t, "1.0.0", "", `, "refuse": "no"`)
 		_, stdout, _ := b.run("add", b.list, b.ns.Name, "--keep-failed")
-		if !strings.Contains(stdout, "is still there, for del to remove") || len(b.made()) != 1 {
+		if !strings.Contains(stdout, "is left for del") || len(b.made()) != 1 {
 			t.Errorf("made %v\n%s", b.made(), stdout)
 		}
 	})

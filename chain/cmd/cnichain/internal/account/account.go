@@ -97,6 +97,10 @@ func (w Writer) Link(c *run.Call, r *run.Record) {
 		w.line("     %s speaks CNI %s", c.Path, strings.Join(versions(c), " "))
 	}
 	for _, step := range c.Steps {
+		if c.Error != nil && step.Took != nil && step.Err != "" && strings.Contains(c.Error.Msg, step.Err) {
+			w.timed("     "+w.Style.Bad("x ")+step.What, *step.Took) // the error says why
+			continue
+		}
 		w.step(step)
 	}
 	if c.Command == "ADD" && c.Error == nil {
@@ -209,9 +213,9 @@ func (w Writer) failed(r *run.Record) {
 	cleaned := slices.ContainsFunc(r.Cleanup, func(c *run.Call) bool { return c.Error != nil })
 	switch {
 	case len(r.Cleanup) > 0 && !cleaned:
-		text += "; what the links before it had made is deleted again"
+		text += "; the links before it are deleted again"
 	case r.Verb == "add" && len(r.Calls) > 1:
-		text += "; what the links before it have made is still there, for del to remove"
+		text += "; what the links before it made is left for del"
 	}
 	w.timed(text, r.Took)
 }
