@@ -37,12 +37,12 @@ const inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 // openRoot opens the place's root directory. For a container's, sandbox is the network namespace that its process must
 // have, or nil where nothing is known of it: a process of the same number may be another one.
 func (p place) openRoot(sandbox *os.File) (*os.File, error) {
-	proc, ok := strings.CutSuffix(p.Root, "/root")
-	if !ok || !strings.HasPrefix(proc, "/proc/") {
+	if !p.inContainer() {
 		root, err := os.OpenFile(p.Root, unix.O_PATH|unix.O_DIRECTORY, 0)
 		return root, gone(err, "make the directory, in which writeTo has its files")
 	}
 	// The open directory is that process, never a later one of its number.
+	proc := filepath.Dir(p.Root)
 	process, err := os.OpenFile(proc, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, gone(err, "the process has ended")
@@ -195,7 +195,12 @@ func (p place) removeDirs(root *os.File, alone bool) error {
 }
 
 // alone reports whether the file is the only one of the link in its directory, whatever attachments there are.
-func (p place) alone() bool { return p.Root == "/" || strings.HasPrefix(p.Root, "/proc/") }
+func (p place) alone() bool { return p.Root == "/" || p.inContainer() }
+
+// inContainer reports whether the root is a process' own: what is below it is the container's, and so is not trusted.
+func (p place) inContainer() bool {
+	return strings.HasPrefix(p.Root, "/proc/") && filepath.Base(p.Root) == "root"
+}
 
 func removeDir(root *os.File, path string) error {
 	above, err := openDir(root, filepath.Dir(path))

@@ -56,6 +56,11 @@ func (p place) add(ctx context.Context, sandbox *os.File, own part) (before *par
 		return nil, nil, err
 	}
 	defer f.close()
+	if p.inContainer() {
+		if err := f.mayWrite(root); err != nil {
+			return nil, nil, err
+		}
+	}
 	c := f.content()
 	if i := c.find(own.tag); i >= 0 {
 		before = &c.parts[i]

@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain/chaintest"
+	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
 // attachment is one of the tests', with the fields of its configuration.
@@ -162,4 +164,27 @@ func edit(path, old, now string) error {
 		return err
 	}
 	return os.WriteFile(path, []byte(strings.Replace(string(data), old, now, 1)), 0o644)
+}
+
+func chown(t *testing.T, path string, uid, gid int) {
+	t.Helper()
+	if err := os.Lchown(path, uid, gid); err != nil {
+		testnet.Lacks(t, "more users than one in the user namespace")
+	}
+}
+
+// mount binds source over target until the test ends.
+func mount(t *testing.T, source, target string, flags uintptr) {
+	t.Helper()
+	testnet.Need(t)
+	if err := unix.Mount(source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
+	if flags == 0 {
+		return
+	}
+	if err := unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -66,7 +66,10 @@ func processOf(path string) (pid int, ok bool) {
 		return 0, false
 	}
 	pid, err := strconv.Atoi(parts[2])
-	return pid, err == nil && pid > 0
+	if err != nil || pid <= 0 {
+		return 0, false
+	}
+	return pid, true
 }
 
 // rootOf is the place in a container's own root directory.
@@ -76,34 +79,44 @@ func rootOf(pid int) place {
 
 // places turns writeTo into places. What "auto" finds no place for is said in notes and is no error.
 func places(writeTo []string, netns string, n names) (found []place, notes []string, err error) {
+	_, named := n["netns"]
+	pid, process := processOf(netns)
 	for i, to := range writeTo {
-		key := fmt.Sprintf("writeTo[%d]", i)
-		pid, process := processOf(netns)
-		_, named := n["netns"]
-		switch {
-		case to == toNone:
+		if to == toNone {
 			continue
-		case to == toAuto && named, to == toNetNS && named:
-			to = netnsFiles
-		case to == toAuto && process, to == toRootFS && process:
-			found = append(found, rootOf(pid))
-			continue
-		case to == toAuto:
-			notes = append(notes, "the namespace "+netns+" has neither a name under /run/netns nor a process: "+
-				"the name servers are in the result alone")
-			continue
-		case to == toNetNS:
-			return nil, nil, chain.Invalid(key, to, "the namespace %s has no name under /run/netns", netns)
-		case to == toRootFS:
-			return nil, nil, chain.Invalid(key, to, "the namespace %s is not of the form /proc/PID/ns/net", netns)
 		}
-		p, err := expand(to, n)
+		if to == toAuto {
+			switch {
+			case named:
+				to = toNetNS
+			case process:
+				to = toRootFS
+			default:
+				notes = append(notes, "the namespace "+netns+" has neither a name under /run/netns nor a process: "+
+					"the name servers are in the result alone")
+				continue
+			}
+		}
+		p, err := placeOf(to, n, pid)
 		if err != nil {
-			return nil, nil, chain.Errorf(chain.CodeConfig, "%s: %q: %w", key, to, err)
+			return nil, nil, chain.Invalid(fmt.Sprintf("writeTo[%d]", i), to, "the namespace %s %v", netns, err)
 		}
 		found = append(found, p)
 	}
 	return unique(found), notes, nil
+}
+
+// placeOf is the place of one word or path. Its errors say what the namespace lacks for it.
+func placeOf(to string, n names, pid int) (place, error) {
+	switch {
+	case to == toRootFS && pid == 0:
+		return place{}, errors.New("is not of the form /proc/PID/ns/net")
+	case to == toRootFS:
+		return rootOf(pid), nil
+	case to == toNetNS:
+		to = netnsFiles
+	}
+	return expand(to, n)
 }
 
 // unique keeps the first of equal places: "auto" and "netns" are often the same.
@@ -122,11 +135,11 @@ func expand(pattern string, n names) (place, error) {
 	root := fixedDir(pattern)
 	path, missing := fill(pattern, n)
 	if len(missing) > 0 {
-		return place{}, fmt.Errorf("the namespace has no name under /run/netns to put in place of {netns}")
+		return place{}, errors.New("has no name under /run/netns")
 	}
 	path = strings.TrimPrefix(path, strings.TrimSuffix(root, "/")+"/")
 	if !filepath.IsLocal(path) || filepath.Clean(path) != path {
-		return place{}, fmt.Errorf("%q does not stay below %s", path, root)
+		return place{}, fmt.Errorf("leads to %q, which does not stay below %s", path, root)
 	}
 	return place{Root: root, Path: path}, nil
 }

@@ -209,57 +209,6 @@ func TestNamespaceOfAnotherProcess(t *testing.T) {
 	closeFile(root)
 }
 
-// Runtimes mount a file of theirs over the container's. It is written in place, and the mount stays.
-func TestMountedFile(t *testing.T) {
-	root := t.TempDir()
-	theirs := filepath.Join(t.TempDir(), "theirs")
-	put(t, theirs, "nameserver 9.9.9.9\n"+strings.Repeat("# a long comment\n", 20))
-	put(t, root+"/etc/resolv.conf", "beneath")
-	mount(t, theirs, root+"/etc/resolv.conf", 0)
-	_, a := inContainer(t, root)
-	before := world(t, root, theirs)
-	a.ok(t, "ADD")
-	a.ok(t, "CHECK")
-	wantServers(t, theirs, "192.0.2.1")
-	wantServers(t, root+"/etc/resolv.conf", "192.0.2.1")
-	b := a
-	b.network, b.conf = "other", servers("", "192.0.2.2")
-	b.ok(t, "ADD")
-	wantServers(t, theirs, "192.0.2.1", "192.0.2.2")
-	b.ok(t, "DEL")
-	a.netns, a.conf = "", ""
-	a.ok(t, "DEL")
-	unchanged(t, before, root, theirs)
-}
-
-func TestMountedFileThatCannotBeWritten(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		flags uintptr
-		owner int // of /etc: the container's root
-		code  uint
-		word  string
-	}{
-		{"read-only", unix.MS_RDONLY, 0, chain.CodeStep, "read-only"},
-		{"not the container's", 0, 123, codePlace, "belongs to user 0"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			root := t.TempDir()
-			theirs := filepath.Join(t.TempDir(), "theirs")
-			put(t, theirs, "nameserver 9.9.9.9\n")
-			put(t, root+"/etc/resolv.conf", "")
-			chown(t, root+"/etc", tc.owner, 0)
-			mount(t, theirs, root+"/etc/resolv.conf", tc.flags)
-			_, a := inContainer(t, root)
-			before := world(t, root, theirs)
-			a.run(t, "ADD").Fails(t, tc.code, tc.word)
-			unchanged(t, before, root, theirs)
-			a.ok(t, "DEL")
-			unchanged(t, before, root, theirs)
-		})
-	}
-}
-
 func TestReadOnlyRoot(t *testing.T) {
 	root := t.TempDir()
 	mkdir(t, root+"/etc")
@@ -269,27 +218,4 @@ func TestReadOnlyRoot(t *testing.T) {
 	a.run(t, "ADD").Fails(t, chain.CodeStep, "read-only file system")
 	unchanged(t, before, root)
 	a.ok(t, "DEL")
-}
-
-func chown(t *testing.T, path string, uid, gid int) {
-	t.Helper()
-	if err := os.Lchown(path, uid, gid); err != nil {
-		testnet.Lacks(t, "more users than one in the user namespace")
-	}
-}
-
-// mount binds source over target until the test ends.
-func mount(t *testing.T, source, target string, flags uintptr) {
-	t.Helper()
-	testnet.Need(t)
-	if err := unix.Mount(source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
-	if flags == 0 {
-		return
-	}
-	if err := unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
-		t.Fatal(err)
-	}
 }

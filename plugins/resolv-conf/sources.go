@@ -42,24 +42,12 @@ func decide(conf *Config, prev types.DNS) (own part, notes []string, err error) 
 
 // inherit adds the inherited file: to what is said when all is to be merged, and where nothing is said.
 func (p *part) inherit(conf *Config, all bool) (notes []string, err error) {
-	found, err := resolv.Inherit(conf.ResolvConf)
-	switch {
-	case err == nil:
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, chain.Errorf(chain.CodeIO, "%w", err)
-	case conf.ResolvConf != "":
-		return nil, chain.Invalid("resolvConf", conf.ResolvConf, "there is no such file to inherit from")
+	found, notes, err := inheritable(conf, p.said.Servers == nil)
+	if err != nil {
+		return nil, err
 	}
-	if p.said.Servers == nil || all {
-		for _, dropped := range found.Dropped {
-			notes = append(notes, fmt.Sprintf("not inherited from %s: %s", found.Path, dropped))
-		}
-	}
-	if p.said.Servers == nil && len(found.Servers) == 0 {
-		if found.Servers = conf.Fallback; len(conf.Fallback) == 0 {
-			return nil, noServer(conf, found)
-		}
-		notes = append(notes, "no name server to inherit, falling back to "+strings.Join(conf.Fallback, ", "))
+	if p.said.Servers != nil && !all {
+		notes = nil // about servers that nobody wants
 	}
 	more := resolv.Config{}
 	p.inherited.Other = found.Other
@@ -82,6 +70,29 @@ func (p *part) inherit(conf *Config, all bool) (notes []string, err error) {
 		p.said = combine(p.said, more, all)
 	}
 	return notes, nil
+}
+
+// inheritable reads the file to inherit from. When servers are needed and it has none, the fallback takes their place.
+func inheritable(conf *Config, needServers bool) (found resolv.Inherited, notes []string, err error) {
+	found, err = resolv.Inherit(conf.ResolvConf)
+	switch {
+	case err == nil:
+	case !errors.Is(err, fs.ErrNotExist):
+		return found, nil, chain.Errorf(chain.CodeIO, "%w", err)
+	case conf.ResolvConf != "":
+		return found, nil, chain.Invalid("resolvConf", conf.ResolvConf, "there is no such file to inherit from")
+	}
+	for _, dropped := range found.Dropped {
+		notes = append(notes, fmt.Sprintf("not inherited from %s: %s", found.Path, dropped))
+	}
+	if !needServers || len(found.Servers) > 0 {
+		return found, notes, nil
+	}
+	if len(conf.Fallback) == 0 {
+		return found, nil, noServer(conf, found)
+	}
+	found.Servers = conf.Fallback
+	return found, append(notes, "no name server to inherit, falling back to "+strings.Join(conf.Fallback, ", ")), nil
 }
 
 // noServer says why there is none, and what to do.

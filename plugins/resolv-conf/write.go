@@ -114,21 +114,17 @@ func reopen(node *os.File, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// kernelFiles are the file systems whose files are switches of the kernel, by the numbers in statfs(2). As the kernel
-// may ask who writes, and not who opened, the host's root must not write there for a container.
-var kernelFiles = map[int64]bool{
-	unix.PROC_SUPER_MAGIC: true, unix.SYSFS_MAGIC: true, unix.CGROUP_SUPER_MAGIC: true, unix.CGROUP2_SUPER_MAGIC: true,
-	unix.DEBUGFS_MAGIC: true, unix.TRACEFS_MAGIC: true, unix.SECURITYFS_MAGIC: true, unix.BPF_FS_MAGIC: true,
-	unix.EFIVARFS_MAGIC: true, unix.PSTOREFS_MAGIC: true, unix.BINFMTFS_MAGIC: true, unix.SELINUX_MAGIC: true,
-	unix.SMACK_MAGIC: true, unix.NSFS_MAGIC: true,
-}
-
+// ordinary refuses the files of file systems that are switches of the kernel, by the numbers in statfs(2). What counts
+// there is who writes, and the host's root must not do it for a container.
 func ordinary(node *os.File) error {
 	var s unix.Statfs_t
 	if err := unix.Fstatfs(fd(node), &s); err != nil {
 		return &os.PathError{Op: "statfs", Path: node.Name(), Err: err}
 	}
-	if kernelFiles[int64(s.Type)] {
+	switch int64(s.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.DEBUGFS_MAGIC,
+		unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC, unix.PSTOREFS_MAGIC,
+		unix.BINFMTFS_MAGIC, unix.SELINUX_MAGIC, unix.SMACK_MAGIC, unix.NSFS_MAGIC:
 		return chain.Errorf(codePlace, "%s is a file of the kernel", node.Name())
 	}
 	return nil
@@ -229,20 +225,28 @@ func unlink(dir *os.File, name string) error {
 	return nil
 }
 
-// putInPlace changes a mounted file with one write that is as long as the old content, the rest empty lines, and cuts
-// those off afterwards: a reader in between sees the whole new file. Only a file of more than a page can be seen half.
-//
-// It refuses a file that the container's root does not own: in a user namespace of his own, anybody can mount a file
-// that he merely sees, one of the host in a volume for example.
-func (f *found) putInPlace(data []byte) error {
-	above, err := stat(f.dir)
+// mayWrite refuses a directory, or a mounted file, that the container's root does not own. In a user namespace of his
+// own, anybody can mount what he merely sees, a directory of the host in a volume for example. The owner of the root
+// directory tells the container's root from the host's.
+func (f *found) mayWrite(root *os.File) error {
+	top, err := stat(root)
 	if err != nil {
 		return err
 	}
-	if above.Uid != 0 && above.Uid != f.attributes.uid {
-		return chain.Errorf(codePlace, "the file mounted on %s belongs to user %d, not to the container's root (%d)",
-			f.mount.Name(), f.attributes.uid, above.Uid)
+	dir, err := stat(f.dir)
+	if err != nil || top.Uid == 0 {
+		return err
 	}
+	if dir.Uid != top.Uid || f.mount != nil && f.attributes.uid != top.Uid {
+		return chain.Errorf(codePlace, "%s or what is mounted there does not belong to the container's root (user %d)",
+			filepath.Join(f.dir.Name(), f.name), top.Uid)
+	}
+	return nil
+}
+
+// putInPlace changes a mounted file with one write that is as long as the old content, the rest empty lines, and cuts
+// those off afterwards: a reader in between sees the whole new file. Only a file of more than a page can be seen half.
+func (f *found) putInPlace(data []byte) error {
 	file, err := reopen(f.mount, os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("write the file mounted there: %w", err)

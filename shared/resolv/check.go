@@ -90,6 +90,8 @@ func CheckDomain(name string) error {
 	return nil
 }
 
+const labelCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
 // checkLabel follows RFC 1123, 2.1, and allows the underscore, which names in use have (_tcp, Windows domains).
 func checkLabel(label string) error {
 	if label == "" || len(label) > 63 {
@@ -99,8 +101,7 @@ func checkLabel(label string) error {
 		return fmt.Errorf("part %q starts or ends with a hyphen", label)
 	}
 	for _, r := range label {
-		ascii := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-		if !ascii {
+		if !strings.ContainsRune(labelCharacters, r) {
 			return fmt.Errorf("part %q has %q: letters, digits, - and _ alone (other alphabets as xn--...)", label, r)
 		}
 	}
