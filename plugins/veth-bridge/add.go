@@ -27,7 +27,8 @@ type attachment struct {
 	bridge    *nl.Link
 	uplink    *nl.Link // nil when none is asked for
 	port      *nl.Link // the host end of the veth, or the interface of an earlier link
-	container *nl.Link // the veth's other end; nil for an interface of an earlier link
+	container *nl.Link // the veth's other end, when the port is a veth
+	taken     bool     // the port is an interface of an earlier link
 }
 
 // add connects the container. The order keeps every point at which the process may die recoverable, and no frame of the

@@ -168,7 +168,7 @@ func (a *attachment) dressBridge(name string) (err error) {
 	if a.bridge, err = a.conn.Link(nl.Which{Name: name}); err != nil || a.bridge == nil {
 		return err
 	}
-	if err := a.refuseAdvertisements(name); err != nil {
+	if err := a.refuseAdvertisements(a.bridge); err != nil {
 		return err
 	}
 	return a.setBridge(a.wanted())
@@ -250,16 +250,22 @@ func errNoFilter() error {
 		"vlan and vlanTrunk")
 }
 
+// acceptRA is DEVCONF_ACCEPT_RA of linux/ipv6.h.
+const acceptRA = 3
+
 // refuseAdvertisements keeps the host from taking routes and addresses from what arrives on an interface of ours
 // (containernetworking/plugins#484). Without IPv6 there is nothing to refuse; where /proc/sys cannot be written, the
 // bridge works all the same.
-func (a *attachment) refuseAdvertisements(name string) error {
-	_, _, err := sysctl.Set("net/ipv6/conf/"+name+"/accept_ra", "0")
+func (a *attachment) refuseAdvertisements(l *nl.Link) error {
+	if now, ok := l.Setting6(acceptRA); !ok || now == 0 {
+		return nil
+	}
+	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/accept_ra", "0")
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
-		a.Log.Warn("router advertisements are not refused", "interface", name, "err", err)
+		a.Log.Warn("router advertisements are not refused", "interface", l.Name, "err", err)
 		return nil
 	}
 	return err

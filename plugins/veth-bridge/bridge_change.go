@@ -32,7 +32,7 @@ func (a *attachment) changeBridge() error {
 			return err
 		}
 		want.mtu, want.alias, want.filters = 0, "", nil
-	} else if err := a.refuseAdvertisements(was.Name); err != nil {
+	} else if err := a.refuseAdvertisements(was); err != nil {
 		return err
 	}
 	ports, err := a.conn.ports(was.Index)

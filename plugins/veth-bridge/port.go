@@ -50,19 +50,18 @@ func (a *attachment) bridgeGone() (bool, error) {
 // readAll reads the port, its other end and the bridge, which is nil when it has gone.
 func (a *attachment) readAll() error {
 	questions := []nl.Which{{Index: a.port.Index}, {Index: a.bridge.Index}}
-	if a.container != nil {
+	if !a.taken {
 		questions = append(questions, a.port.OtherEnd())
 	}
 	links, err := a.conn.Links(questions...)
 	if err != nil {
 		return err
 	}
-	if links[0] == nil || a.container != nil && links[2] == nil {
-		return chain.Errorf(chain.CodeTryAgain, "interface %s, or its other end, has gone again: was the namespace %s removed?",
-			a.port.Name, a.NetNS)
+	if links[0] == nil || !a.taken && links[2] == nil {
+		return a.errVanished(a.port.Name)
 	}
 	a.port, a.bridge = links[0], links[1]
-	if a.container != nil {
+	if !a.taken {
 		a.container = links[2]
 	}
 	return nil
@@ -87,7 +86,7 @@ func (a *attachment) plug() error {
 		return a.conn.Do(setLink(a.port.Index, unix.IFF_UP, unix.IFF_UP, func(*nlsock.Writer) {}))
 	}
 	what := fmt.Sprintf("put %s on bridge %s", a.port.Name, a.bridge.Name)
-	if a.container != nil {
+	if !a.taken {
 		return a.Do(what, do, nil) // the veth goes as a whole
 	}
 	return a.Do(what, func() error {

@@ -22,13 +22,13 @@ import (
 //
 //	iifname @guarded iifname . ether saddr != @allowed counter drop
 //
-// Each guarded port refers to the counter guardedPorts, so that the kernel knows when the last one goes: then the table
-// goes too.
+// What the register has of each port refers to the counter guardedPorts, so that the kernel knows when the last one goes:
+// then the table goes too.
 var (
 	guardedPorts = "guarded-ports"
-	guarded      = &nft.Set{Name: "guarded", Key: []nft.Type{nft.IfName}, Objects: true}
+	guarded      = &nft.Set{Name: "guarded", Key: []nft.Type{nft.IfName}}
 	allowed      = &nft.Set{Name: "allowed", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
-	guards       = nft.NewRegister(nft.Bridge, "guards", guarded, allowed)
+	guards       = nft.NewRegister(nft.Bridge, "guards", guarded, allowed).Counted(guardedPorts)
 
 	guardChain = nft.Chain{Name: "prerouting", Hook: &nft.Hook{Type: "filter", Num: nfBridgePreRouting, Priority: guardPriority}}
 	guardRule  = nft.Rule{
@@ -51,9 +51,6 @@ func (a *attachment) guard() error {
 		return nil
 	}
 	mac := a.mac
-	if a.container != nil {
-		mac = a.container.MAC
-	}
 	if mac == nil {
 		return chain.Errorf(chain.CodeConfig, "macspoofchk: the interface %s is of an earlier link, and the MAC behind it is not "+
 			"known: give it (capability mac)", a.port.Name)
@@ -79,7 +76,7 @@ func (a *attachment) guard() error {
 // holding is what an attachment has in the table.
 func holding(o owner.Owner, port string, mac net.HardwareAddr) nft.Holding {
 	return nft.Holding{Owner: o.Tag(), Elements: []nft.InSet{
-		{Set: guarded, Elements: []nft.Element{{Key: nft.Name(port), Object: guardedPorts}}},
+		{Set: guarded, Elements: []nft.Element{{Key: nft.Name(port)}}},
 		{Set: allowed, Elements: []nft.Element{{Key: nft.Join(nft.Name(port), mac)}}},
 	}}
 }
@@ -87,7 +84,7 @@ func holding(o owner.Owner, port string, mac net.HardwareAddr) nft.Holding {
 // guardBase writes what all attachments share.
 func guardBase(tx *nft.Tx) {
 	tx.AddTable()
-	tx.AddCounter(guardedPorts, "number of ports: its references")
+	tx.AddCounter(guardedPorts, "its references are what ports have in the sets")
 	tx.AddSet(guards.Set())
 	tx.AddSet(guarded)
 	tx.AddSet(allowed)

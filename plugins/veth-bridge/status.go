@@ -35,8 +35,8 @@ func status(_ context.Context, r *request) error {
 	case r.Conf.filters() && !a.bridge.Bridge.CanFilter:
 		errs = append(errs, errNoFilter())
 	}
-	if r.Conf.Uplink != "" && a.uplink == nil {
-		errs = append(errs, fmt.Errorf("the host has no interface %q for the uplink", r.Conf.Uplink))
+	if r.Conf.Uplink != "" {
+		errs = append(errs, a.usableUplink())
 	}
 	errs = append(errs, a.conn.probe("veth"))
 	if r.Conf.MacSpoofChk {

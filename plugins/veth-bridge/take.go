@@ -44,7 +44,7 @@ func (a *attachment) takeInterface(name string) error {
 		return chain.Errorf(codeForeign, "interface %s has MTU %d, mtu asks for %d: give it in the link that makes the "+
 			"interface", l.Describe(), l.MTU, a.mtu)
 	}
-	a.port = l
+	a.port, a.taken = l, true
 	if slices.Contains(l.AltNames, altName) {
 		return nil // left by an ADD that was killed
 	}

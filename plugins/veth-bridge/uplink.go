@@ -58,7 +58,7 @@ func (a *attachment) usableUplink() error {
 	switch {
 	case l == nil:
 		return chain.Errorf(codeBridge, "the host has no interface %q for the uplink", a.Conf.Uplink)
-	case l.Master == a.bridge.Index:
+	case a.bridge != nil && l.Master == a.bridge.Index:
 		return nil
 	case l.Master != 0:
 		return chain.Errorf(codeBridge, "uplink %s is a port of another interface (index %d) already: take it off (ip link set "+
@@ -73,7 +73,7 @@ func (a *attachment) usableUplink() error {
 	}
 	if inUse != "" {
 		return chain.Errorf(codeBridge, "uplink %s has %s: an interface on a bridge cannot use its own, so the host would lose "+
-			"it: move it to bridge %s, or give another uplink", l.Describe(), inUse, a.bridge.Name)
+			"it: move it to bridge %s, or give another uplink", l.Describe(), inUse, a.Conf.Bridge)
 	}
 	return nil
 }

@@ -77,34 +77,34 @@ func (a *attachment) makeVeth() error {
 	undo := undoing(func(c *conn) error { return c.deleteVeth(a.owner) })
 	err := a.Do(what, do, undo)
 	if errors.Is(err, unix.EEXIST) {
-		if err := a.clearWay(err); err != nil {
+		if err := a.clearWay(); err != nil {
 			return err
 		}
 		if err = a.Do(what, do, undo); errors.Is(err, unix.EEXIST) {
-			err = a.errExists("the container has an interface %s already", a.IfName)
+			err = a.errTaken()
 		}
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.readVeth(); err != nil {
-		return err
-	}
-	return a.refuseAdvertisements(p.host)
-}
-
-// readVeth reads both ends of the pair.
-func (a *attachment) readVeth() (err error) {
-	if a.port, err = a.conn.Link(nl.Which{Name: a.owner.HostVeth()}); err != nil {
+	if a.port, err = a.conn.byName(p.host); err != nil {
 		return err
 	}
 	if a.port == nil {
-		return chain.Errorf(chain.CodeTryAgain, "veth %s has gone again: was the namespace %s removed?", a.owner.HostVeth(), a.NetNS)
+		return a.errVanished(p.host)
 	}
-	if a.container, err = a.conn.Link(a.port.OtherEnd()); err == nil && a.container == nil {
-		err = chain.Errorf(chain.CodeTryAgain, "the end of veth %s in %s has gone again", a.port.Name, a.NetNS)
-	}
-	return err
+	return a.refuseAdvertisements(a.port)
+}
+
+// errTaken is the error for a container that has an interface of that name from elsewhere.
+func (a *attachment) errTaken() error {
+	return chain.Errorf(codeExists, "interface %s exists in %s already, and not by this link: nothing was changed; find out what "+
+		"made it, or give CNI_IFNAME another name", a.IfName, a.NetNS)
+}
+
+// errVanished is the error for a link of ours that has gone while it was worked on.
+func (a *attachment) errVanished(name string) error {
+	return chain.Errorf(chain.CodeTryAgain, "interface %s has gone again: was the namespace %s removed?", name, a.NetNS)
 }
 
 // state is what a link of the derived name is to an attachment.
@@ -133,15 +133,14 @@ func isOurs(l *nl.Link, o owner.Owner) bool {
 	return l.Kind == "veth" && (l.Alias == o.Tag() || l.Alias == "" && bytes.Equal(l.MAC, o.HostMAC()))
 }
 
-// clearWay finds out why the pair exists already, and removes it when it is a leftover. cause is the kernel's answer.
-func (a *attachment) clearWay(cause error) error {
+// clearWay finds out why the pair exists already, and removes it when it is a leftover.
+func (a *attachment) clearWay() error {
 	host, err := a.conn.Link(nl.Which{Name: a.owner.HostVeth()})
 	if err != nil {
 		return err
 	}
 	if host == nil {
-		return chain.Errorf(codeExists, "%w: the container has an interface %s already: nothing was changed; give CNI_IFNAME "+
-			"another name, or find out what made it", cause, a.IfName)
+		return a.errTaken()
 	}
 	nsID, err := a.conn.NSID(a.Sandbox())
 	if err != nil {
@@ -174,7 +173,7 @@ func (c *conn) deleteVeth(o owner.Owner) error {
 
 // markVeth gives the veth its owner's tag. An interface of an earlier link has had its mark from the start.
 func (a *attachment) markVeth() error {
-	if a.container == nil {
+	if a.taken {
 		return nil
 	}
 	tag := a.owner.Tag()
