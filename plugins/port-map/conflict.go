@@ -113,16 +113,21 @@ func keyPort(set *nft.Set, key []byte) hostPort {
 
 // findCrossing looks for mappings of single addresses with a port that the plan maps on all, and the other way round.
 // Those are different elements, which do not collide by themselves.
-func (n *nftables) findCrossing(p *plan, replace map[string]*nft.Holding) error {
+func (n *nftables) findCrossing(p *plan, h nft.Holding, replace map[string]*nft.Holding) error {
 	for _, s := range p.sides {
 		key := conditionKey(s.conditions)
 		m := mapsOf(s.family, key)
-		host, all, _ := s.mappings(key)
-		if err := n.anyAgainst(p, m, host, replace); err != nil {
-			return err
-		}
-		if err := n.hostAgainst(p, s, m, all, replace); err != nil {
-			return err
+		for _, in := range h.Elements {
+			var err error
+			switch in.Set.Name {
+			case m.host.Name:
+				err = n.anyAgainst(p, m, in.Elements, replace)
+			case m.any.Name:
+				err = n.hostAgainst(p, s.family, key, in.Elements, replace)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -149,19 +154,18 @@ func (n *nftables) anyAgainst(p *plan, m portMaps, host []nft.Element, replace m
 	return nil
 }
 
-// hostAgainst looks up whether single addresses have the ports that are mapped on all. Their counters tell; only when
-// one does is the map listed, to find out who it is.
-func (n *nftables) hostAgainst(p *plan, s *side, m portMaps, all []nft.Element, replace map[string]*nft.Holding) error {
-	if len(all) == 0 {
-		return nil
-	}
-	singles, err := n.conn.Counters(nft.Inet, singleCounter(s.family, conditionKey(s.conditions)))
+// hostAgainst looks up whether single addresses have the ports that are mapped on all. Mostly there are none at all.
+// Else their counters tell; only when one does is the map listed, to find out who it is.
+func (n *nftables) hostAgainst(p *plan, f family, key string, all []nft.Element,
+	replace map[string]*nft.Holding) error {
+	singles, err := n.conn.Counters(nft.Inet, singleCounter(f, key))
 	if err != nil || singles[0] == nil {
 		return err
 	}
+	m := mapsOf(f, key)
 	names := make([]string, len(all))
 	for i, e := range all {
-		names[i] = usedCounter(s.family, conditionKey(s.conditions), [][]byte{e.Key[:1], e.Key[4:6]})
+		names[i] = usedCounter(f, key, e.Key)
 	}
 	counters, err := n.conn.Counters(nft.Inet, names...)
 	if err != nil {

@@ -59,26 +59,41 @@ func (p *plan) holding() nft.Holding {
 
 // mappings are the elements of the maps, one for each port.
 func (s *side) mappings(key string) (host, any, used []nft.Element) {
+	total := 0
+	for _, p := range s.ports {
+		total += p.count
+	}
+	// Thousands of ports are normal, so their keys and values are cut from one piece: the address, protocol and port,
+	// and where they lead.
+	addr := nft.Addr(s.container)
+	buf := make([]byte, 0, total*2*(len(addr)+8))
+	any = make([]nft.Element, 0, total)
 	for _, p := range s.ports {
 		for i := range uint16(p.count) {
-			to := nft.Join(nft.Addr(s.container), nft.Port(p.target+i))
-			port := []([]byte){nft.Proto(p.proto), nft.Port(p.host + i)}
+			at := len(buf)
+			if p.addr.IsValid() {
+				buf = append(buf, nft.Addr(p.addr)...)
+			}
+			port := len(buf)
+			buf = append(buf, p.proto, 0, 0, 0, byte((p.host+i)>>8), byte(p.host+i), 0, 0)
+			to := len(buf)
+			buf = append(buf, addr...)
+			buf = append(buf, byte((p.target+i)>>8), byte(p.target+i), 0, 0)
+			e := nft.Element{Key: buf[at:to:to], Data: buf[to:len(buf):len(buf)]}
 			if !p.addr.IsValid() {
-				any = append(any, nft.Element{Key: nft.Join(port...), Data: to})
+				any = append(any, e)
 				continue
 			}
-			at := nft.Join(nft.Addr(p.addr), port[0], port[1])
-			host = append(host, nft.Element{Key: at, Data: to})
-			used = append(used, nft.Element{Key: at, Object: usedCounter(s.family, key, port)})
+			host = append(host, e)
+			used = append(used, nft.Element{Key: e.Key, Object: usedCounter(s.family, key, buf[port:to])})
 		}
 	}
 	return host, any, used
 }
 
 // usedCounter counts the mappings of single addresses with that protocol and port.
-func usedCounter(f family, key string, port [][]byte) string {
-	name := portKey.Text(nft.Join(port...))
-	return fmt.Sprintf("ports-used%d%s-%s", f, key, strings.ReplaceAll(name, " . ", "-"))
+func usedCounter(f family, key string, port []byte) string {
+	return fmt.Sprintf("ports-used%d%s-%s", f, key, strings.ReplaceAll(portKey.Text(port), " . ", "-"))
 }
 
 // singleCounter counts the attachments that have mappings of single addresses.

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { testnet.Main(m) }
 
 // bridge is a network as the links before this one make it.
 type bridge struct {
-	t      *testing.T
+	t      testing.TB
 	name   string
 	v4, v6 netip.Prefix // of the bridge itself
 	next4  netip.Addr
@@ -34,7 +34,7 @@ type bridge struct {
 	link   netlink.Link
 }
 
-func newBridge(t *testing.T, name string, v4, v6 string) *bridge {
+func newBridge(t testing.TB, name string, v4, v6 string) *bridge {
 	t.Helper()
 	testnet.HostNS(t)
 	b := &bridge{t: t, name: name, v4: netip.MustParsePrefix(v4), v6: netip.MustParsePrefix(v6)}
@@ -52,7 +52,7 @@ func newBridge(t *testing.T, name string, v4, v6 string) *bridge {
 }
 
 // setSysctl sets a parameter until the test ends.
-func setSysctl(t *testing.T, name, value string) {
+func setSysctl(t testing.TB, name, value string) {
 	t.Helper()
 	changed, old, err := sysctl.Set(name, value)
 	must(t, err)
@@ -64,7 +64,7 @@ func setSysctl(t *testing.T, name, value string) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ type container struct {
 }
 
 // in is the network for a subtest: what it makes ends with that.
-func (b *bridge) in(t *testing.T) *bridge {
+func (b *bridge) in(t testing.TB) *bridge {
 	inner := *b
 	inner.t = t
 	return &inner
@@ -173,7 +173,7 @@ func (c *container) check(keys map[string]any, mappings ...Mapping) chaintest.Ou
 
 // hostState is all of the host that port-map may change, and what is around it: but not the interfaces, which in these
 // tests come and go in the background.
-func hostState(t *testing.T) string {
+func hostState(t testing.TB) string {
 	t.Helper()
 	all := testnet.Take(t)
 	state := all.Only(testnet.NFT, testnet.IPTables, testnet.Routes, testnet.Rules, testnet.Files).String()
@@ -186,12 +186,12 @@ func hostState(t *testing.T) string {
 }
 
 // ruleset is the whole of nftables as nft prints it, without the tables of the iptables backend.
-func ruleset(t *testing.T) string {
+func ruleset(t testing.TB) string {
 	t.Helper()
 	return command(t, "nft", "list", "ruleset")
 }
 
-func command(t *testing.T, name string, args ...string) string {
+func command(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
@@ -214,7 +214,7 @@ func text(v any) string {
 func sysctlGet(name string) (string, error) { return sysctl.Get(name) }
 
 // in is the container for a subtest.
-func (c *container) in(t *testing.T) *container {
+func (c *container) in(t testing.TB) *container {
 	inner := *c
 	inner.bridge = c.bridge.in(t)
 	return &inner

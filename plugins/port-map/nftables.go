@@ -54,7 +54,7 @@ func underLock(ctx context.Context, f func() error) error {
 func (n *nftables) add(p *plan) error {
 	h := p.holding()
 	replace := map[string]*nft.Holding{}
-	if err := n.findCrossing(p, replace); err != nil {
+	if err := n.findCrossing(p, h, replace); err != nil {
 		return err
 	}
 	for {

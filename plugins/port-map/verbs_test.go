@@ -47,7 +47,8 @@ func TestEveryStepFails(t *testing.T) {
 			c := b.in(t).newContainer()
 			config := c.config(map[string]any{"backend": backend, "conditionsV4": []string{"-s", "10.0.0.0/8"}},
 				web, Mapping{HostPort: 53, ContainerPort: 53, Protocol: "udp", HostIP: "2001:db8::1"})
-			steps := chaintest.FailEachStep(t, plugin, c.call("ADD", config), nil, hostState)
+			steps := chaintest.FailEachStep(t, plugin, c.call("ADD", config), nil,
+				func(t *testing.T) string { return hostState(t) })
 			c.del().OK(t) // of the call that went past the last step
 			if steps != 4 {
 				t.Errorf("%d steps", steps)

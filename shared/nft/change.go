@@ -97,7 +97,7 @@ func (tx *Tx) addRule(chain string, r Rule, flags uint16) {
 		tx.w.Bytes(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
 	}
 	tx.w.CloseNest(at)
-	tx.comment(unix.NFTA_RULE_USERDATA, userdata.TypeComment, r.Comment)
+	writeComment(&tx.w, unix.NFTA_RULE_USERDATA, r.Comment)
 	tx.w.End()
 }
 
@@ -210,10 +210,7 @@ func writeElement(w *nlsock.Writer, e Element) {
 		w.CloseNest(verdict)
 		w.CloseNest(data)
 	}
-	if e.Comment != "" {
-		w.Bytes(unix.NFTA_SET_ELEM_USERDATA,
-			userdata.AppendString(nil, userdata.NFTNL_UDATA_SET_ELEM_COMMENT, e.Comment))
-	}
+	writeComment(w, unix.NFTA_SET_ELEM_USERDATA, e.Comment)
 	w.CloseNest(at)
 }
 
@@ -234,7 +231,7 @@ func (tx *Tx) AddCounter(name, comment string) {
 	tx.w.Uint64(unix.NFTA_COUNTER_BYTES, 0)
 	tx.w.Uint64(unix.NFTA_COUNTER_PACKETS, 0)
 	tx.w.CloseNest(at)
-	tx.comment(attrObjectUserdata, userdata.TypeComment, comment)
+	writeComment(&tx.w, attrObjectUserdata, comment)
 	tx.w.End()
 }
 
@@ -247,9 +244,15 @@ func (tx *Tx) DeleteCounter(name string) {
 	tx.w.End()
 }
 
-// comment writes a comment as nft reads it. nft prints at most 127 bytes (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl).
-func (tx *Tx) comment(kind uint16, typ userdata.Type, comment string) {
-	if comment != "" {
-		tx.w.Bytes(kind, userdata.AppendString(nil, typ, comment))
+// writeComment writes a comment as nft reads it: user data of type 0, its length, and the text with a NUL. nft prints at
+// most 127 bytes (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl), and the length has a byte.
+func writeComment(w *nlsock.Writer, kind uint16, comment string) {
+	if comment == "" {
+		return
 	}
+	comment = comment[:min(len(comment), maxComment)]
+	var data [maxComment + 3]byte
+	data[0], data[1] = 0, byte(len(comment)+1)
+	n := 2 + copy(data[2:], comment) + 1
+	w.Bytes(kind, data[:n])
 }

@@ -38,31 +38,24 @@ func keyLines(s *Set, elems []Element) []string {
 		}
 		return lines
 	}
+	end := portEnd(s)
 	ports := map[string][]uint16{}
-	var order []string
+	var order []string // the keys without their ports
 	for _, e := range elems {
-		prefix, last := s.cutPort(e.Key)
-		if ports[prefix] == nil {
-			order = append(order, prefix)
+		before, port := string(e.Key[:len(e.Key)-end]), binary.BigEndian.Uint16(e.Key[len(e.Key)-end:])
+		if ports[before] == nil {
+			order = append(order, before)
 		}
-		ports[prefix] = append(ports[prefix], last)
+		ports[before] = append(ports[before], port)
 	}
-	for _, prefix := range order {
-		lines = append(lines, portLines(s.Name+" "+prefix, ports[prefix])...)
+	for _, before := range order {
+		prefix := s.Name + " "
+		if before != "" {
+			prefix += text(s.Key[:len(s.Key)-1], []byte(before)) + " . "
+		}
+		lines = append(lines, portLines(prefix, ports[before])...)
 	}
 	return lines
-}
-
-// cutPort takes the port off a key: "tcp . ", 80.
-func (s *Set) cutPort(key []byte) (prefix string, port uint16) {
-	before := 0
-	for _, t := range s.Key[:len(s.Key)-1] {
-		before += nlsock.Align(t.size)
-	}
-	if before > 0 {
-		prefix = text(s.Key[:len(s.Key)-1], key) + " . "
-	}
-	return prefix, binary.BigEndian.Uint16(key[before:])
 }
 
 func portLines(prefix string, ports []uint16) []string {

@@ -72,7 +72,8 @@ type Holding struct {
 	Owner string
 	// Notes are what the link wants to read on DEL; a line has any length, but no line break.
 	Notes []string
-	// Elements are the owner's elements in the shared sets. What Get returns has their keys alone.
+	// Elements are the owner's elements in the shared sets. Add makes the owner's tag their comment; what Get returns has
+	// their keys alone.
 	Elements []InSet
 
 	lines int // in the register, of what Get returns
@@ -106,12 +107,10 @@ func (r *Register) Add(tx *Tx, h Holding) {
 	}
 	tx.AddElements(r.set, records...)
 	for _, in := range h.Elements {
-		owned := make([]Element, len(in.Elements))
-		for i, e := range in.Elements {
-			owned[i] = e
-			owned[i].Comment = h.Owner
+		for i := range in.Elements {
+			in.Elements[i].Comment = h.Owner
 		}
-		tx.AddElements(in.Set, owned...)
+		tx.AddElements(in.Set, in.Elements...)
 	}
 }
 

@@ -93,12 +93,16 @@ func (w *Writer) Text(kind uint16, s string) {
 
 // Uint32 writes a number in network byte order, as netfilter has it.
 func (w *Writer) Uint32(kind uint16, v uint32) {
-	w.Bytes(kind, binary.BigEndian.AppendUint32(nil, v))
+	var data [4]byte
+	binary.BigEndian.PutUint32(data[:], v)
+	w.Bytes(kind, data[:])
 }
 
 // Uint64 writes a number in network byte order.
 func (w *Writer) Uint64(kind uint16, v uint64) {
-	w.Bytes(kind, binary.BigEndian.AppendUint64(nil, v))
+	var data [8]byte
+	binary.BigEndian.PutUint64(data[:], v)
+	w.Bytes(kind, data[:])
 }
 
 func (w *Writer) pad() {

@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/cni-chain/cni-chain/chain"
+)
+
+// BenchmarkAdd adds, in process, attachments with as many ports, and deletes them outside of the measured time.
+func BenchmarkAdd(b *testing.B) {
+	for _, ports := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("%d ports", ports), func(b *testing.B) {
+			network := newBridge(b, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
+			first, c := network.newContainer(), network.newContainer()
+			var mappings []Mapping
+			for i := range ports {
+				mappings = append(mappings, Mapping{HostPort: 10000 + i, ContainerPort: 10000 + i})
+			}
+			first.add(nil, web).OK(b)
+			config, err := json.Marshal(c.config(nil, mappings...))
+			must(b, err)
+			args := &chain.CmdArgs{ContainerID: c.id, Netns: c.Path, IfName: "eth0", StdinData: config}
+			for b.Loop() {
+				_, err := plugin.Invoke(context.Background(), "ADD", args)
+				must(b, err)
+				b.StopTimer()
+				_, err = plugin.Invoke(context.Background(), "DEL", args)
+				must(b, err)
+				b.StartTimer()
+			}
+		})
+	}
+}
