@@ -27,7 +27,8 @@ type capabilityFlags struct {
 }
 
 func (f *capabilityFlags) register(flags *pflag.FlagSet) {
-	flags.StringArrayVarP(&f.ports, "port", "p", nil, "a port of the host that leads to the container: [HOSTIP:]8080:80[/udp]")
+	flags.StringArrayVarP(&f.ports, "port", "p", nil,
+		"a port of the host that leads to the container: [HOSTIP:]8080:80[/udp]")
 	flags.StringArrayVar(&f.ips, "ip", nil, "an address to ask for")
 	flags.StringVar(&f.mac, "mac", "", "the MAC to have")
 	flags.StringArrayVar(&f.servers, "dns", nil, "a name server")
@@ -83,7 +84,9 @@ func (f *capabilityFlags) read(c *run.Chain, stdin io.Reader) (map[string]any, e
 // dns is the capability's value: its names are not those of the key "dns" of a configuration.
 func (f *capabilityFlags) dns() map[string]any {
 	dns := map[string]any{}
-	for name, values := range map[string][]string{"servers": f.servers, "searches": f.searches, "options": f.resolverOptions} {
+	for name, values := range map[string][]string{
+		"servers": f.servers, "searches": f.searches, "options": f.resolverOptions,
+	} {
 		if len(values) > 0 {
 			dns[name] = values
 		}

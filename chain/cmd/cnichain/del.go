@@ -16,8 +16,8 @@ func newDel() *cobra.Command {
 		Short: "Detach a network namespace from the network of a conflist",
 		Long: `Detach a network namespace from the network of a conflist, the last link first.
 
-The names have to be those of the add; its ports, addresses and other arguments are remembered. The namespace may be gone
-already, and deleting twice is no error.`,
+The names have to be those of the add; its ports, addresses and other arguments are remembered. The namespace may be
+gone already, and deleting twice is no error.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, options, err := flags.load(args[0])

@@ -22,8 +22,8 @@ func newDemo() *cobra.Command {
 		Short: "Tell the story of a chain, on a machine of its own: begin here",
 		Long: `Tell the story of a chain: two containers get a network, link by link, use it, and leave nothing behind.
 
-It runs in new network and mount namespaces, so it cannot change this machine; without root, in a user namespace as well.
-It needs nothing but the plugins.`,
+It runs in new network and mount namespaces, so it cannot change this machine; without root, in a user namespace as
+well. It needs nothing but the plugins.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(pluginPath) == 0 {
@@ -56,7 +56,8 @@ func runDemo(cmd *cobra.Command, pluginPath []string) error {
 	inside, code, err := testnet.Isolate()
 	switch {
 	case err != nil:
-		return fmt.Errorf("the demo needs namespaces of its own, and this machine does not give them: %w\ntry: sudo cnichain demo", err)
+		return fmt.Errorf("the demo needs namespaces of its own, and this machine does not give them: %w\n"+
+			"try: sudo cnichain demo", err)
 	case !inside && code != 0:
 		return errReported
 	case !inside:

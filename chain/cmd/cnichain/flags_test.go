@@ -56,7 +56,8 @@ const everything = `{"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "p
 
 func TestCapabilities(t *testing.T) {
 	input := filepath.Join(t.TempDir(), "input.json")
-	if err := os.WriteFile(input, []byte(`{"runtimeConfig": {"mac": "02:00:00:00:00:09", "other": 1}}`), 0o600); err != nil {
+	given := `{"runtimeConfig": {"mac": "02:00:00:00:00:09", "other": 1}}`
+	if err := os.WriteFile(input, []byte(given), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -142,10 +143,13 @@ func TestCommandLineErrors(t *testing.T) {
 		{"missing plugins", []string{"add", write("missing", "{\"name\": \"n\", \"plugins\": [{\"type\": \"there\"},\n"+
 			`{"type": "bridge", "ipam": {"type": "host-local"}}, {"type": "ip-config", "ipam": {"type": "ip-pool"}}]}`), "blue"},
 			"names plugins that are not there:\n  bridge         (plugins[1], line 2)\n" +
-				"  host-local     (plugins[1].ipam, line 2)\n  ip-config      (plugins[2], line 2)\nlooked in:\n  " + dir + "\nput them"},
-		{"unknown namespace", []string{"add", plain, "nosuchns"}, `there is no network namespace "nosuchns": make it with "ip netns add nosuchns"`},
+				"  host-local     (plugins[1].ipam, line 2)\n  ip-config      (plugins[2], line 2)\n" +
+				"looked in:\n  " + dir + "\nput them"},
+		{"unknown namespace", []string{"add", plain, "nosuchns"},
+			`there is no network namespace "nosuchns": make it with "ip netns add nosuchns"`},
 		{"no namespace at all", []string{"add", plain, "."}, `network namespace "."`},
-		{"capability that no link takes", []string{"add", plain, "blue", "--port", "1:1"}, `one needs "capabilities": {"portMappings": true}`},
+		{"capability that no link takes", []string{"add", plain, "blue", "--port", "1:1"},
+			`one needs "capabilities": {"portMappings": true}`},
 		{"args", []string{"add", plain, "blue", "--args", "K"}, `--args "K": not a pair`},
 		{"output", []string{"status", plain, "-o", "xml"}, `--output "xml": it is text or json`},
 		{"keep", []string{"gc", plain, "--keep", "blue"}, `--keep "blue": it is a container ID and an interface`},

@@ -17,9 +17,10 @@ func newGC() *cobra.Command {
 	var flags chainFlags
 	var keep []string
 	cmd := &cobra.Command{
-		Use:     "gc CONFLIST [--keep CID/IFNAME]…",
-		Short:   "Remove every attachment of the network but those to keep",
-		Long:    `Remove every attachment of the network but those to keep, whoever made them. Without --keep, that is all of them.`,
+		Use:   "gc CONFLIST [--keep CID/IFNAME]…",
+		Short: "Remove every attachment of the network but those to keep",
+		Long: `Remove every attachment of the network but those to keep, whoever made them. Without --keep, that is all of
+them.`,
 		Example: `  cnichain gc conflists/bridge.conflist --keep blue/eth0 --keep green/eth0`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

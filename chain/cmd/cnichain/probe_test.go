@@ -96,7 +96,7 @@ type bench struct {
 	list string
 }
 
-// newBench writes a conflist of probes; each text is the rest of one's configuration. FILE in it is a file of the bench.
+// newBench writes a conflist of probes; each text is the rest of one's configuration.
 func newBench(t *testing.T, version string, probes ...string) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), ns: testnet.NewNS(t)}
@@ -112,7 +112,8 @@ func newBench(t *testing.T, version string, probes ...string) *bench {
 		plugins = append(plugins, fmt.Sprintf("    {\"type\": \"probe\", \"file\": %q%s}", b.file(i), text))
 	}
 	b.list = filepath.Join(b.dir, "test.conflist")
-	text := fmt.Sprintf("{\n  \"cniVersion\": %q, \"name\": \"test\",\n  \"plugins\": [\n%s\n  ]\n}\n", version, strings.Join(plugins, ",\n"))
+	text := fmt.Sprintf("{\n  \"cniVersion\": %q, \"name\": \"test\",\n  \"plugins\": [\n%s\n  ]\n}\n",
+		version, strings.Join(plugins, ",\n"))
 	if err := os.WriteFile(b.list, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,8 @@ func TestFailedAddLeaves(t *testing.T) {
 		if code, stdout, _ := b.run("add", b.list, b.ns.Name); code != 0 {
 			t.Fatal(stdout)
 		}
-		if err := os.WriteFile(b.list, []byte(strings.Replace(read(t, b.list), `made-by-1"`, `made-by-1", "refuse": "no"`, 1)), 0o600); err != nil {
+		refusing := strings.Replace(read(t, b.list), `made-by-1"`, `made-by-1", "refuse": "no"`, 1)
+		if err := os.WriteFile(b.list, []byte(refusing), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if code, stdout, _ := b.run("add", b.list, b.ns.Name); code != 1 || len(b.made()) != 2 {
@@ -192,7 +193,8 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 {
 		t.Fatalf("exit status %d: %v\n%s", code, err, stdout)
 	}
-	got := []any{r.Verb, r.Network, r.ContainerID, r.IfName, len(r.Calls), r.Calls[0].Command, r.Calls[0].Steps[0].What, r.Failed()}
+	first := r.Calls[0]
+	got := []any{r.Verb, r.Network, r.ContainerID, r.IfName, len(r.Calls), first.Command, first.Steps[0].What, r.Failed()}
 	want := []any{"add", "test", "NS", "eth0", 1, "ADD", "make made-by-0", false}
 	if diff := cmp.Diff(want, got); diff != "" || len(r.Result) == 0 || r.Calls[0].Took <= 0 {
 		t.Errorf("%s\n%s", diff, stdout)

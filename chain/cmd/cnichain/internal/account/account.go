@@ -73,7 +73,8 @@ func Namespace(path string) string {
 func (w Writer) Links(r *run.Record) {
 	attachment := ""
 	for _, call := range r.Calls {
-		if of := call.IfName + " of container " + call.ContainerID; r.Verb == "gc" && call.Command == "DEL" && of != attachment {
+		of := call.IfName + " of container " + call.ContainerID
+		if r.Verb == "gc" && call.Command == "DEL" && of != attachment {
 			attachment = of
 			w.line("%s", w.Style.Bold("DEL "+of+", which is not to be kept"))
 		}
@@ -96,24 +97,33 @@ func (w Writer) Link(c *run.Call, r *run.Record) {
 	if c.Command == "VERSION" && c.Error == nil {
 		w.line("     %s speaks CNI %s", c.Path, strings.Join(versions(c), " "))
 	}
+	w.steps(c)
+	switch {
+	case c.Error != nil:
+		w.linkError(c, r)
+	case c.Command == "ADD":
+		w.changes(c)
+	}
+}
+
+// linkError writes a link's error, with the place that the record has for it. The DELs of a cleanup have none there.
+func (w Writer) linkError(c *run.Call, r *run.Record) {
+	for _, f := range r.Errors {
+		if f.Link == c.Link && f.Error == *c.Error {
+			w.failure(f, r.Conflist)
+			return
+		}
+	}
+	w.failure(run.Failure{Error: *c.Error}, r.Conflist)
+}
+
+func (w Writer) steps(c *run.Call) {
 	for _, step := range c.Steps {
 		if c.Error != nil && step.Took != nil && step.Err != "" && strings.Contains(c.Error.Msg, step.Err) {
 			w.timed("     "+w.Style.Bad("x ")+step.What, *step.Took) // the error says why
 			continue
 		}
 		w.step(step)
-	}
-	if c.Command == "ADD" && c.Error == nil {
-		w.changes(c)
-	}
-	for _, f := range r.Errors {
-		if c.Error != nil && f.Link == c.Link && f.Error == *c.Error {
-			w.failure(f, r.Conflist)
-			return
-		}
-	}
-	if c.Error != nil {
-		w.failure(run.Failure{Error: *c.Error}, r.Conflist)
 	}
 }
 

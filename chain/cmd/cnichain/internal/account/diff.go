@@ -35,7 +35,8 @@ func Changes(c *run.Call) []Change {
 	return compare(objects(before), objects(after))
 }
 
-// Results are the result that an ADD was given, which may be empty, and the one that it returned: nil when that is none.
+// Results are the result that an ADD was given, which may be empty, and the one that it returned, nil when that is
+// none.
 func Results(c *run.Call) (before, after *current.Result) {
 	var stdin struct {
 		CNIVersion string          `json:"cniVersion"`
@@ -161,10 +162,10 @@ func dnsObjects(dns types.DNS) []object {
 
 // holder is the name of the interface that has the address.
 func holder(r *current.Result, ip *current.IPConfig) string {
-	if ip.Interface == nil || *ip.Interface < 0 || *ip.Interface >= len(r.Interfaces) || r.Interfaces[*ip.Interface] == nil {
-		return ""
+	if i := ip.Interface; i != nil && *i >= 0 && *i < len(r.Interfaces) && r.Interfaces[*i] != nil {
+		return r.Interfaces[*i].Name
 	}
-	return r.Interfaces[*ip.Interface].Name
+	return ""
 }
 
 // Place says where an interface is: on the host, or in which namespace.

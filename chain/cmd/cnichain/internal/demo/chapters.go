@@ -80,7 +80,10 @@ func (s *story) attachGreen(ctx context.Context) error {
 	})
 }
 
-func (s *story) attach(ctx context.Context, ns *testnet.NS, capabilities map[string]any, tell func(*run.Call) bool) error {
+// attach adds a container and tells of its links: in full of those for which tell is true.
+func (s *story) attach(
+	ctx context.Context, ns *testnet.NS, capabilities map[string]any, tell func(*run.Call) bool,
+) error {
 	flag := ""
 	if capabilities != nil {
 		flag = fmt.Sprintf(" --port %d:%d", hostPort, pagePort)

@@ -58,10 +58,11 @@ func (s *story) bridge() string {
 // gateway address, forwarding, and the position of the pool in its range.
 func unexplained(diff, bridge, network string) []string {
 	// What an object is stands before its fields: a veth that has stayed on the bridge is not the bridge.
-	explained := regexp.MustCompile(`^\+ (link|fdb|tc|sysctl|route|address|neighbour) (.*[ /])?` + regexp.QuoteMeta(bridge) + `\b` +
-		`|^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects)$` +
-		`|^\+ route ipv6 anycast ` + // the kernel adds those where it forwards
-		`|^\+ file ` + ownState + `(/pool(/` + regexp.QuoteMeta(network) + `(/position)?)?)?$`)
+	explained := regexp.MustCompile(
+		`^\+ (link|fdb|tc|sysctl|route|address|neighbour) (.*[ /])?` + regexp.QuoteMeta(bridge) + `\b` +
+			`|^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects)$` +
+			`|^\+ route ipv6 anycast ` + // the kernel adds those where it forwards
+			`|^\+ file ` + ownState + `(/pool(/` + regexp.QuoteMeta(network) + `(/position)?)?)?$`)
 	var left []string
 	for line := range strings.Lines(diff) {
 		text := strings.TrimSpace(line)

@@ -107,7 +107,8 @@ func TestItem(t *testing.T) {
 	var out bytes.Buffer
 	s := &story{out: &out}
 	s.item("   ─ name ", strings.Repeat("word ", 16)+"end")
-	want := "   ─ name " + strings.TrimSpace(strings.Repeat("word ", 14)) + "\n" + strings.Repeat(" ", 10) + "word word end\n"
+	want := "   ─ name " + strings.TrimSpace(strings.Repeat("word ", 14)) + "\n" +
+		strings.Repeat(" ", 10) + "word word end\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}

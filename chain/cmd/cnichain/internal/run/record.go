@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The cni-chain authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package run runs a conflist through libcni, as a runtime does, and keeps account of it: what every link was given, what
-// it said, did and returned, and how long it took. It prints nothing; package account does.
+// Package run runs a conflist through libcni, as a runtime does, and keeps account of it: what every link was given,
+// what it said, did and returned, and how long it took. It prints nothing; package account does.
 package run
 
 import (

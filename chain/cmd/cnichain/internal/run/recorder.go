@@ -38,8 +38,8 @@ func (r *recorder) FindInPath(plugin string, paths []string) (string, error) {
 	return invoke.FindInPath(plugin, paths)
 }
 
-// ExecPlugin runs one plugin as libcni's RawExec does, but tells a stopped one by SIGTERM, so that it can undo its steps.
-// A link built on package chain is asked to log its steps as JSON.
+// ExecPlugin runs one plugin as libcni's RawExec does, but tells a stopped one by SIGTERM, so that it can undo its
+// steps. A link built on package chain is asked to log its steps as JSON.
 func (r *recorder) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, path)
@@ -123,7 +123,9 @@ func errorDocument(err error, stdout []byte, steps []Step) *Error {
 }
 
 // common are the fields that the frame writes on every line, or that have a place in Step.
-var common = []string{"time", "level", "msg", "took", "err", "plugin", "command", "network", "container", "ifname", "traceparent"}
+var common = []string{
+	"time", "level", "msg", "took", "err", "plugin", "command", "network", "container", "ifname", "traceparent",
+}
 
 // readSteps reads stderr: the frame's JSON lines, and others as they are.
 func readSteps(stderr []byte, command string) []Step {

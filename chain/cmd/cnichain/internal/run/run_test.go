@@ -53,7 +53,8 @@ func TestParseTarget(t *testing.T) {
 }
 
 func TestReadSteps(t *testing.T) {
-	const stderr = `{"time":"2026-01-02T03:04:05Z","level":"DEBUG","msg":"make bridge","plugin":"p","command":"ADD","network":"n","container":"c","ifname":"eth0","took":1500000,"err":null}
+	const stderr = `{"time":"2026-01-02T03:04:05Z","level":"DEBUG","msg":"make bridge","plugin":"p","command":"ADD",` +
+		`"network":"n","container":"c","ifname":"eth0","took":1500000,"err":null}
 {"level":"DEBUG","msg":"add address","took":2000,"err":"file exists"}
 {"level":"WARN","msg":"slow","uplink":"ens3","tries":2}
 
@@ -104,10 +105,13 @@ func TestErrorDocument(t *testing.T) {
 func TestLinkOfACall(t *testing.T) {
 	r := &recorder{links: 3}
 	call := func(command, container string) int {
-		return r.newCall("/p/x", []byte(`{"type": "x"}`), []string{"CNI_COMMAND=" + command, "CNI_CONTAINERID=" + container, "CNI_IFNAME=eth0"}).Link
+		environ := []string{"CNI_COMMAND=" + command, "CNI_CONTAINERID=" + container, "CNI_IFNAME=eth0"}
+		return r.newCall("/p/x", []byte(`{"type": "x"}`), environ).Link
 	}
 	var got []int
-	for _, c := range [][2]string{{"ADD", "a"}, {"ADD", "a"}, {"DEL", "a"}, {"DEL", "a"}, {"DEL", "b"}, {"GC", ""}, {"GC", ""}} {
+	for _, c := range [][2]string{
+		{"ADD", "a"}, {"ADD", "a"}, {"DEL", "a"}, {"DEL", "a"}, {"DEL", "b"}, {"GC", ""}, {"GC", ""},
+	} {
 		got = append(got, call(c[0], c[1]))
 	}
 	if diff := cmp.Diff([]int{0, 1, 2, 1, 2, 0, 1}, got); diff != "" {
@@ -129,7 +133,7 @@ func TestWhere(t *testing.T) {
 	}{
 		{"a key", 0, Error{Code: 7, Msg: "p: mtu: 1: too small"}, "plugins[0].mtu", &source.Position{Line: 3, Column: 2}},
 		{"no key", 0, Error{Code: 7, Msg: "p: wrong"}, "plugins[0]", &source.Position{Line: 2, Column: 1}},
-		{"not the configuration's fault", 0, Error{Code: 100, Msg: "p: set mtu: busy"}, "plugins[0]", &source.Position{Line: 2, Column: 1}},
+		{"a failed step", 0, Error{Code: 100, Msg: "p: set mtu: busy"}, "plugins[0]", &source.Position{Line: 2, Column: 1}},
 		{"a plugin of a file of its own", 1, Error{Code: 7, Msg: "q: mtu"}, "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -84,7 +84,8 @@ func Add(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
 		}
 		return r
 	}
-	if made := slices.ContainsFunc(r.Calls, func(c *Call) bool { return c.Error == nil }); !made || existed || o.KeepFailed {
+	made := slices.ContainsFunc(r.Calls, func(c *Call) bool { return c.Error == nil })
+	if !made || existed || o.KeepFailed {
 		return r
 	}
 	// What the add was stopped by must not stop this.
@@ -162,7 +163,8 @@ func (s *session) note(format string, args ...any) {
 }
 
 func (s *session) cacheFile() string {
-	return filepath.Join(s.options.CacheDir, "results", fmt.Sprintf("%s-%s-%s", s.chain.List.Name, s.rt.ContainerID, s.rt.IfName))
+	name := fmt.Sprintf("%s-%s-%s", s.chain.List.Name, s.rt.ContainerID, s.rt.IfName)
+	return filepath.Join(s.options.CacheDir, "results", name)
 }
 
 func (s *session) cached() bool {

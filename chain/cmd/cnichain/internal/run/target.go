@@ -27,7 +27,8 @@ type Target struct {
 // ParseTarget takes what a person types: a name as "ip netns" knows it, or a path. /var/run and /run are one place.
 func ParseTarget(text string) (Target, error) {
 	if text == "" || text == "." || text == ".." {
-		return Target{}, fmt.Errorf("network namespace %q: give a name of \"ip netns list\", or a path like /proc/PID/ns/net", text)
+		return Target{}, fmt.Errorf("network namespace %q: give a name of \"ip netns list\", "+
+			"or a path like /proc/PID/ns/net", text)
 	}
 	if !strings.Contains(text, "/") {
 		return Target{Name: text, Path: netns.Path(text)}, nil

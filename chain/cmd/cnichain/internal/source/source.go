@@ -91,7 +91,9 @@ func wordIndex(text, word string) int {
 			return -1
 		}
 		start, end := from+i, from+i+len(word)
-		if (start == 0 || !inPath(text[start-1]) && text[start-1] != '.') && (end == len(text) || !inPath(text[end]) && !goesOn(text[end:])) {
+		begins := start == 0 || !inPath(text[start-1]) && text[start-1] != '.'
+		ends := end == len(text) || !inPath(text[end]) && !goesOn(text[end:])
+		if begins && ends {
 			return start
 		}
 		from = start + 1

@@ -68,7 +68,7 @@ func (t *Topology) neighbours() (above, below []*neighbour) {
 		})
 		x := 2
 		for _, n := range row {
-			n.x, n.w = x, max(widest(n.lines)+4, utf8.RuneCountInString(n.space.Name)+cable+6, utf8.RuneCountInString(n.end.Name)+6)
+			n.x, n.w = x, max(widest(n.lines)+4, widest([]string{n.space.Name})+cable+6, widest([]string{n.end.Name})+6)
 			x += n.w + gap
 		}
 	}

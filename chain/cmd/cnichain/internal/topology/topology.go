@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package topology reads from the kernel what is connected to what, and draws it. It looks at the host and at the
-// namespaces that it is given, and knows nothing of CNI: what else is to stand in a box, such as ports, is the caller's.
+// namespaces that it is given, and knows nothing of CNI: what else is to stand in a box, such as ports, is the
+// caller's.
 package topology
 
 import (
