@@ -29,12 +29,13 @@ type container struct {
 
 // enter opens the container's namespace, and finds the interface there. toChange is for ADD, which will announce what it adds.
 func enter(r *request, toChange bool) (box *container, err error) {
-	box = &container{ns: r.Sandbox()}
+	opened := &container{ns: r.Sandbox()}
 	defer func() {
 		if err != nil {
-			box.close()
+			opened.close()
 		}
 	}()
+	box = opened
 	err = netns.Do(box.ns, func() (err error) {
 		if box.conn, err = dial(); err != nil || !toChange {
 			return err
