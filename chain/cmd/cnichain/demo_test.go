@@ -43,7 +43,7 @@ func TestDemo(t *testing.T) {
 	text := string(out)
 	for _, want := range []string{
 		"1 veth-bridge", "2 ip-config", "3 resolv-conf", "4 port-map",
-		"+ interface eth0 in blue", "+ address   10.88.1.2/24", "+ dns       nameserver",
+		"+ interface eth0 in blue", "+ address   10.88.1.2/24", "+ dns       nameserver 192.0.2.2", "      nameserver 192.0.2.2\n",
 		"port     tcp 8080 -> 10.88.1.3:80",
 		"─ outside ─", "─ host ─", "cni0  10.88.1.1/24  (bridge)", "─ blue ─", "─ green ─",
 		"blue pings green                             10.88.1.3 answers in",

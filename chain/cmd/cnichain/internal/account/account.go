@@ -237,12 +237,12 @@ func (w Writer) line(format string, args ...any) {
 // timed writes a line with a duration at its end.
 func (w Writer) timed(text string, took run.Duration) {
 	duration := Milliseconds(took)
-	space := max(1, durations-visible(text)-len(duration))
+	space := max(1, durations-Width(text)-len(duration))
 	w.line("%s%s%s", text, strings.Repeat(" ", space), w.Style.Dim(duration))
 }
 
-// visible is the width of a text without its colours.
-func visible(text string) int {
+// Width is the width of a text without its colours.
+func Width(text string) int {
 	width := 0
 	for i, part := range strings.Split(text, "\x1b[") {
 		if i > 0 {

@@ -59,7 +59,7 @@ func TestColourTakesNoWidth(t *testing.T) {
 		t.Error("no colour")
 	}
 	for i, line := range bytes.Split(with.Bytes(), []byte("\n")) {
-		if got, want := visible(string(line)), visible(string(bytes.Split(without.Bytes(), []byte("\n"))[i])); got != want {
+		if got, want := Width(string(line)), Width(string(bytes.Split(without.Bytes(), []byte("\n"))[i])); got != want {
 			t.Errorf("line %d is %d wide, want %d", i, got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,11 +37,24 @@ func (s *story) setStage(context.Context) (err error) {
 		return err
 	}
 	s.item("   host      ", fmt.Sprintf("the machine; its uplink %s has %s", s.outside.HostLink, s.outside.HostV4))
-	s.item("   outside   ", fmt.Sprintf("another machine on that cable, %s", s.outside.V4))
+	s.item("   outside   ", fmt.Sprintf("another machine on that cable, %s, with the name server", s.outside.V4))
 	s.item("   blue      ", "a network namespace without any interface: a container to be")
 	s.item("   green     ", fmt.Sprintf("another one; a web server will listen in it, on port %d", pagePort))
+	if err := nameServer(s.outside.V4.String()); err != nil {
+		return err
+	}
 	s.before, err = s.snapshot()
 	return err
+}
+
+// nameServer gives the host a name server, so that the story is the same on every machine: one may have none, or one
+// that only itself can reach. What was there may be a link that leads elsewhere.
+func nameServer(address string) error {
+	err := os.Remove(hostResolvConf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(hostResolvConf, []byte("nameserver "+address+"\n"), 0o644)
 }
 
 // showChain says what the links are, in their own words.

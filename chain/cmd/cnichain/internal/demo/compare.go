@@ -39,9 +39,9 @@ func (s *story) compare(context.Context) error {
 		s.say("\n   %s\n      %s\n", s.style.Bad("Left behind:"), strings.Join(left, "\n      "))
 		return errors.New("the chain has left something behind")
 	}
-	s.item("   ", fmt.Sprintf("%s %d links, addresses, routes, rules, sysctls, nftables objects and files. "+
-		"What is new is the network's, for its next container: the bridge %s with the gateway's address, forwarding, "+
-		"and which address the pool leased last.", s.style.Good("Unchanged:"), len(s.before.Objects()), s.bridge()))
+	s.item("   ", fmt.Sprintf("%s %d links, addresses, routes, rules, sysctls, nftables objects, files. "+
+		"New is what is the network's and no container's: %s with the gateway's address, forwarding, and what the pool "+
+		"leased last.", s.style.Good("Unchanged:"), len(s.before.Objects()), s.bridge()))
 	return nil
 }
 

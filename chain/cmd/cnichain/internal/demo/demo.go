@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
@@ -76,9 +75,9 @@ func tell(ctx context.Context, out io.Writer, style account.Style, c *run.Chain,
 			return err
 		}
 	}
-	s.say("\nThe same on your machine, as root, with a namespace %s that \"ip netns add\" has made:\n"+
+	s.say("\nThe same on your machine, as root, after \"ip netns add blue\":\n"+
 		"   cnichain add conflists/%s blue --port 8080:80\n"+
-		"   cnichain del conflists/%s blue\n", "blue", conflist, conflist)
+		"   cnichain del conflists/%s blue\n", conflist, conflist)
 	return nil
 }
 
@@ -99,9 +98,9 @@ const width = 79
 
 // item writes what there is to say to a name, in as many lines as that takes.
 func (s *story) item(name, text string) {
-	line, indent := name, utf8.RuneCountInString(name)
+	line, indent := name, account.Width(name)
 	for i, word := range strings.SplitAfter(text, " ") {
-		if i > 0 && utf8.RuneCountInString(line+strings.TrimRight(word, " ")) > width {
+		if i > 0 && account.Width(line+strings.TrimRight(word, " ")) > width {
 			s.say("%s\n", strings.TrimRight(line, " "))
 			line = strings.Repeat(" ", indent)
 		}

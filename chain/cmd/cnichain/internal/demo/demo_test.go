@@ -51,7 +51,10 @@ func TestResolvConf(t *testing.T) {
 	if err := os.MkdirAll("/etc/netns/"+ns.Name, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	before, err := os.ReadFile("/etc/resolv.conf")
+	if err := nameServer("192.0.2.2"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(hostResolvConf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func TestResolvConf(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
 	}
-	after, err := os.ReadFile("/etc/resolv.conf")
+	after, err := os.ReadFile(hostResolvConf)
 	if diff := cmp.Diff(string(before), string(after)); diff != "" || err != nil {
 		t.Errorf("the host's changed: %v %s", err, diff)
 	}

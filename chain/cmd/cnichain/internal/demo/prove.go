@@ -129,6 +129,9 @@ func page(server string) http.Handler {
 	})
 }
 
+// hostResolvConf is the host's; the demo's host has an /etc of its own.
+const hostResolvConf = "/etc/resolv.conf"
+
 // resolvConf reads /etc/resolv.conf as a program started by "ip netns exec" sees it: with the namespace's files of
 // /etc/netns over those of /etc, in a mount namespace of its own (ip-netns(8)).
 func resolvConf(ns *testnet.NS) (content string, err error) {
@@ -137,7 +140,7 @@ func resolvConf(ns *testnet.NS) (content string, err error) {
 		defer close(done)
 		runtime.LockOSThread() // for good: the thread ends with this goroutine, and its mount namespace with it
 		var data []byte
-		data, err = readOver(filepath.Join("/etc/netns", ns.Name, "resolv.conf"), "/etc/resolv.conf")
+		data, err = readOver(filepath.Join("/etc/netns", ns.Name, "resolv.conf"), hostResolvConf)
 		content = string(data)
 	}()
 	<-done
