@@ -178,6 +178,14 @@ ready: network test takes containers TIME
 	}
 }
 
+func TestCheckNeedsAnAdd(t *testing.T) {
+	b := newBench(t, "1.1.0", "")
+	code, stdout, _ := b.run("check", b.list, b.ns.Name)
+	if code != 1 || !strings.Contains(stdout, "error: eth0 of container NS is not on record (DIR/cache/results/test-NS-eth0)") {
+		t.Errorf("exit status %d\n%s", code, stdout)
+	}
+}
+
 func TestStatusFails(t *testing.T) {
 	b := newBench(t, "1.1.0", `, "refuse": "closed"`)
 	code, stdout, _ := b.run("status", b.list)

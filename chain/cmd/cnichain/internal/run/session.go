@@ -104,8 +104,8 @@ func Check(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
 		s.note("disableCheck is set in the conflist: no link was asked")
 	}
 	if !s.cached() {
-		return s.finish(fmt.Errorf("%s: no attachment is on record there, and CHECK needs its result: was it added with "+
-			"these --container-id, --ifname and --cache-dir?", s.cacheFile()))
+		return s.finish(fmt.Errorf("%s of container %s is not on record (%s): add it first, "+
+			"with the same --container-id, --ifname and --cache-dir", a.IfName, a.ContainerID, s.cacheFile()))
 	}
 	s.recall()
 	return s.finish(s.cni.CheckNetworkList(ctx, c.List, s.rt))
