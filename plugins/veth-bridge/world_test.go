@@ -17,7 +17,11 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/cni-chain/cni-chain/chain/chaintest"
+	"golang.org/x/sys/unix"
+
 	"github.com/cni-chain/cni-chain/shared/nft"
+	"github.com/cni-chain/cni-chain/shared/nl"
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 	"github.com/cni-chain/cni-chain/shared/owner"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
@@ -106,6 +110,15 @@ func (c container) check(t *testing.T, keys string, result *current.Result) chai
 func (c container) del(t *testing.T, keys string) {
 	t.Helper()
 	c.run(t, "DEL", keys).OK(t)
+}
+
+// try is run for a goroutine of its own, which may not end the test: it returns what the call printed.
+func (c container) try(t *testing.T, cmd, keys string) (stdout string, err error) {
+	o := c.run(t, cmd, keys)
+	if o.Err != nil {
+		return "", o.Err
+	}
+	return o.Stdout, nil
 }
 
 // with joins members of a JSON object.
@@ -228,4 +241,33 @@ func reaches(t *testing.T, from, to container, address string) bool {
 	defer cancel()
 	_, err := from.ns.Ask(ctx, "udp", fmt.Sprintf("%s:%d", address, port))
 	return err == nil
+}
+
+// setBridgeNumbers sets attributes of a bridge for which the library has no name.
+func setBridgeNumbers(bridge netlink.Link, numbers map[uint16]uint32) error {
+	c, err := dial()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: nl.IfInfo(bridge.Attrs().Index, 0, 0), Attrs: func(w *nlsock.Writer) {
+		info := w.Nest(unix.IFLA_LINKINFO)
+		w.Text(unix.IFLA_INFO_KIND, "bridge")
+		data := w.Nest(unix.IFLA_INFO_DATA)
+		for kind, n := range numbers {
+			nl.Native(w, kind, n)
+		}
+		w.CloseNest(data)
+		w.CloseNest(info)
+	}})
+}
+
+// waitUntil polls until the condition holds.
+func waitUntil(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not so after 10 s: %s", what)
+		}
+	}
 }
