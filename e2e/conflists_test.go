@@ -28,13 +28,15 @@ func TestConflists(t *testing.T) {
 
 func runChain(t *testing.T, n *harness.Network) {
 	w := harness.NewWorld(t, n)
-	a := n.Attach(testnet.NamedNS(t, "blue"), "container-a").With("portMappings", harness.PublishedPorts)
+	a := n.Attach(testnet.NewNS(t), "container-a").With("portMappings", harness.PublishedPorts)
 	b := process(t, n, "container-b")
 	harness.Serve(t, w.Host, w.Outside.NS, a.NS, b.NS)
 	if w.LAN != nil {
 		harness.Serve(t, w.LAN)
 	}
 	pristine := testnet.Take(t, a.NS)
+	second := b
+	t.Cleanup(func() { _, _ = a.Del(), second.Del() }) // for what a failure left
 
 	must(t, "validate", n.Validate())
 	must(t, "STATUS", n.Status())
@@ -182,8 +184,8 @@ func forgotten(t *testing.T, a *harness.Attachment, after *testnet.Snapshot) {
 	must(t, "end it", gone.NS.Close())
 	must(t, "lose the runtime's cache", os.RemoveAll(a.Net.Cache))
 	must(t, "GC", a.Net.GC())
-	if diff := testnet.Diff(after, testnet.Take(t, a.NS)); diff != "" {
-		t.Errorf("GC left something of a container that vanished:\n%s", diff)
+	if left := harness.Left(a.Net, testnet.Diff(after, testnet.Take(t, a.NS))); left != "" {
+		t.Errorf("GC left something of a container that vanished:\n%s", left)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // What a plugin leaves on the host when the last container has gone, as lines of testnet.Diff. In a pattern BRIDGE is
-// the name of the chain's bridge and NETWORK the network's.
+// the name of the chain's bridge, CABLE that of its uplink, and NETWORK the network's.
 const (
 	bridge   = `^\+ (link|fdb|tc|sysctl|route|address|neighbour) .*\bBRIDGE\b`
 	forwards = `^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects): `
@@ -21,10 +21,12 @@ const (
 )
 
 // stays is left on purpose. The bridge, with its gateway address, is the network's and no container's, and may carry
-// what others have put on it. Forwarding is the host's: whoever needed it meanwhile may still.
+// what others have put on it; so does its uplink. Forwarding is the host's: whoever needed it meanwhile may still.
 var stays = map[string][]string{
-	"veth-bridge": {bridge},
+	"veth-bridge": {bridge, `^~ link CABLE: master none -> BRIDGE, `},
 	"ip-config":   {bridge, forwards, anycast},
+	// Where the walk through the addresses stands, so that the one freed last is not leased next.
+	"ip-pool": {`^\+ file /run/cni-chain(/pool(/NETWORK)?)?: `, `^[+~] file /run/cni-chain/pool/NETWORK/position: `},
 }
 
 // leaks is what a reference plugin leaves for lack of care. It is not ours to mend, but named in detail, so that
@@ -60,7 +62,8 @@ func Left(n *Network, diff string) string {
 	if !ok {
 		name = "cni0"
 	}
-	names := strings.NewReplacer("BRIDGE", regexp.QuoteMeta(name), "NETWORK", regexp.QuoteMeta(n.List.Name))
+	names := strings.NewReplacer("BRIDGE", regexp.QuoteMeta(name), "CABLE", regexp.QuoteMeta(n.Cable()),
+		"NETWORK", regexp.QuoteMeta(n.List.Name))
 	for _, plugin := range n.AllTypes() {
 		for _, pattern := range append(stays[plugin], leaks[plugin]...) {
 			explained = append(explained, regexp.MustCompile(names.Replace(pattern)))
