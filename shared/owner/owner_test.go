@@ -54,7 +54,7 @@ func TestForeignTagsAreNotOurs(t *testing.T) {
 
 func TestNamesAreStableAndDistinct(t *testing.T) {
 	o := Owner{"podnet", "abc", "eth0"}
-	if o.HostVeth() != o.HostVeth() || len(o.HostVeth()) != 15 || !strings.HasPrefix(o.HostVeth(), "veth") {
+	if again := (Owner{"podnet", "abc", "eth0"}); o.HostVeth() != again.HostVeth() || len(o.HostVeth()) != 15 || !strings.HasPrefix(o.HostVeth(), "veth") {
 		t.Errorf("host veth %q", o.HostVeth())
 	}
 	if mac := o.HostMAC(); mac[0]&3 != 2 {
