@@ -62,7 +62,11 @@ func (p place) openRoot(sandbox *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, gone(err, "the process has ended")
 	}
-	return root, notHost(root)
+	if err := notHost(root); err != nil {
+		closeFile(root)
+		return nil, err
+	}
+	return root, nil
 }
 
 // gone marks the errors of a process or directory that does not exist.
@@ -73,19 +77,17 @@ func gone(err error, why string) error {
 	return err
 }
 
-// notHost closes the directory and returns errHostRoot when it is the host's root.
+// notHost returns errHostRoot when the directory is the host's root.
 func notHost(root *os.File) error {
 	var host unix.Stat_t
 	if err := unix.Stat("/", &host); err != nil {
-		closeFile(root)
-		return err
+		return &os.PathError{Op: "stat", Path: "/", Err: err}
 	}
 	has, err := stat(root)
-	if err == nil && (has.Dev != host.Dev || has.Ino != host.Ino) {
-		return nil
+	if err == nil && has.Dev == host.Dev && has.Ino == host.Ino {
+		return errHostRoot
 	}
-	closeFile(root)
-	return errors.Join(err, errHostRoot)
+	return err
 }
 
 // openDir opens a directory below root. A mount on the way is followed, as whoever set up the container has made it; a

@@ -89,7 +89,7 @@ func (f *found) says(data []byte) bool {
 
 // remove takes the owner's part out of the file. With the last part the file goes, and what was there before comes
 // back; so do the parts that have lost their owner. A file without the owner's part is left alone. orphan says that
-// nothing is known of the directory: an empty one that was only there for the file is removed with it.
+// nothing is known of the directory: if it is one of /etc/netns and empty, it is removed with the file.
 func (p place) remove(ctx context.Context, sandbox *os.File, tag string, orphan bool) error {
 	release, err := p.lock(ctx)
 	if err != nil {
@@ -111,7 +111,7 @@ func (p place) remove(ctx context.Context, sandbox *os.File, tag string, orphan 
 	if after == othersLeft {
 		return nil
 	}
-	if after == nothingLeft && orphan {
+	if after == nothingLeft && orphan && p.Root == "/" {
 		if err := removeDir(root, filepath.Dir(p.Path)); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
 			return err
 		}

@@ -246,3 +246,22 @@ func TestManyAtOnce(t *testing.T) {
 	keep.ok(t, "DEL")
 	unchanged(t, before)
 }
+
+func TestGarbledRecord(t *testing.T) {
+	ns := testnet.NewNS(t)
+	before := world(t)
+	a := attachment{"net", "c1", "eth0", ns.Path, servers("", "192.0.2.1")}
+	for _, text := range []string{"", "{", `{"owner": "cni-chain:net/c2/eth0"}`} {
+		a.ok(t, "ADD")
+		put(t, recordPath("cni-chain:net/c1/eth0"), text)
+		a.run(t, "CHECK").Fails(t, codeMissing)
+		a.ok(t, "ADD")
+		put(t, recordPath("cni-chain:net/c1/eth0"), text)
+		a.ok(t, "DEL")
+		// The file is gone; what is known of its directory as well, but for the marker.
+		if _, err := os.Stat(fileOf(ns)); err == nil {
+			t.Error("the file is still there")
+		}
+	}
+	unchanged(t, before)
+}

@@ -53,10 +53,13 @@ func readRecord(tag string) (*record, error) {
 		return nil, nil
 	}
 	if err == nil && r.Owner != tag {
-		return nil, fmt.Errorf("read record %s: it belongs to %q", recordPath(tag), r.Owner)
+		return nil, fmt.Errorf("read record %s: %w: it is of %q", recordPath(tag), errGarbled, r.Owner)
 	}
 	return r, err
 }
+
+// errGarbled: somebody has written to a record. Its owner is to be helped without it.
+var errGarbled = errors.New("it is none of the link's")
 
 func loadRecord(path string) (*record, error) {
 	data, err := os.ReadFile(path)
@@ -65,13 +68,13 @@ func loadRecord(path string) (*record, error) {
 	}
 	r := &record{}
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("read record %s: %w", path, err)
+		return nil, fmt.Errorf("read record %s: %w: %w", path, errGarbled, err)
 	}
 	return r, nil
 }
 
 // records are those of a network. What a killed ADD has not finished is removed: GC runs alone on its network. A record
-// that cannot be read is an error beside the others.
+// that cannot be read is an error beside the others; a garbled one is removed, so that it is one only once.
 func records(network string) ([]*record, error) {
 	paths, err := filepath.Glob(filepath.Join(stateDir, recordPrefix(owner.NetworkPrefix(network))+"*"))
 	errs := []error{err}
@@ -84,6 +87,9 @@ func records(network string) ([]*record, error) {
 		r, err := loadRecord(path)
 		if err == nil {
 			all = append(all, r)
+		}
+		if errors.Is(err, errGarbled) {
+			err = errors.Join(err, removeState(path))
 		}
 		errs = append(errs, err)
 	}

@@ -69,9 +69,8 @@ func placesOf(r *request, netns string) (files []place, notes []string, err erro
 // files join those of the first. What an earlier life of the container has left, in another namespace, goes first.
 func keepRecord(ctx context.Context, r *request, files []place, own part) error {
 	before, err := readRecord(own.tag)
-	if err != nil {
-		r.Log.Warn("replacing a record that cannot be read", "err", err)
-		before = nil
+	if err != nil && !errors.Is(err, errGarbled) {
+		return err
 	}
 	if before != nil && before.NetNS != r.NetNS {
 		if err := forget(ctx, r, before, nil); err != nil {
@@ -143,12 +142,14 @@ func (p part) dns() types.DNS {
 func del(ctx context.Context, r *request) error {
 	tag := tagOf(r)
 	rec, err := readRecord(tag)
-	if err != nil {
-		r.Log.Warn("going on without the record", "err", err)
-		rec = nil
+	if err != nil && !errors.Is(err, errGarbled) {
+		return err
 	}
 	if rec != nil {
 		return forget(ctx, r, rec, r.Sandbox())
+	}
+	if err != nil {
+		r.Log.Warn("going on without the record", "err", err)
 	}
 	files, err := guess(r)
 	errs := []error{err}
