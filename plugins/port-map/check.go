@@ -8,16 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/nft"
 )
 
 // check says, of all that ADD made, what is missing or different.
-func check(_ context.Context, r *request) error {
+func check(ctx context.Context, r *request) error {
 	p, err := makePlan(r)
 	if err != nil || p.empty() {
 		return err
@@ -25,18 +22,34 @@ func check(_ context.Context, r *request) error {
 	if err := p.lookAround(r); err != nil {
 		return err
 	}
-	conn, err := nft.Open()
-	if err != nil {
-		return err
-	}
-	n := &nftables{conn, r.Log}
-	all := []error{n.checkElements(p), n.checkRules(p)}
+	all := []error{checkBackend(ctx, r, p)}
 	for _, s := range p.sides {
 		if p.opensLoopback(s) {
 			all = append(all, checkLoopback(s))
 		}
 	}
-	return errors.Join(append(all, conn.Close())...)
+	return errors.Join(all...)
+}
+
+// checkBackend asks the backend by which the ports are mapped.
+func checkBackend(ctx context.Context, r *request, p *plan) error {
+	marked, err := markedForIPTables(p.owner.Tag())
+	if err != nil {
+		return err
+	}
+	if r.Conf.Backend == backendIPTables || r.Conf.Backend == "" && len(marked) > 0 {
+		var all []error
+		for _, s := range p.sides {
+			all = append(all, (iptables{s.family}).check(ctx, p, s))
+		}
+		return errors.Join(all...)
+	}
+	conn, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	n := &nftables{conn, r.Log}
+	return errors.Join(n.checkElements(p), n.checkRules(p), conn.Close())
 }
 
 // checkElements compares all elements of the attachment.
@@ -153,21 +166,6 @@ func (n *nftables) checkChain(name string, comments []string) error {
 			return chain.Errorf(codeMissing, "rule %q of chain %s is missing", comment, name)
 		}
 		rules = rules[1:]
-	}
-	return nil
-}
-
-// status makes and deletes, in one transaction, a table with all that ADD would need.
-func status(context.Context, *request) error {
-	conn, err := nft.Open()
-	if err != nil {
-		return chain.Errorf(chain.CodeNotAvailable, "%w", err)
-	}
-	tx := conn.Begin(nft.Table{Family: unix.NFPROTO_INET, Name: fmt.Sprintf("cni-chain-status-%d", os.Getpid())})
-	base(tx)
-	tx.DeleteTable()
-	if err = errors.Join(tx.Commit(), conn.Close()); err != nil {
-		return chain.Errorf(chain.CodeNotAvailable, "try a transaction of nftables: %w", err)
 	}
 	return nil
 }

@@ -199,5 +199,11 @@ func setBridgeNF(t *testing.T, value string) bool {
 	return true
 }
 
-// backends are those to test.
-func backends(*testing.T) []string { return []string{backendNFTables} }
+// backends are those that the machine has.
+func backends(t *testing.T) []string {
+	t.Helper()
+	if !(iptables{v4}).works() || !(iptables{v6}).works() {
+		testnet.Lacks(t, "iptables-restore")
+	}
+	return []string{backendNFTables, backendIPTables}
+}

@@ -30,7 +30,7 @@ func add(ctx context.Context, r *request) error {
 	if err := checkListeners(r.Conf.Listeners, p, r.Log); err != nil {
 		return err
 	}
-	if err := addNFTables(ctx, r, p); err != nil {
+	if err := addByBackend(ctx, r, p); err != nil {
 		return err
 	}
 	if err := openLoopback(r, p); err != nil {
@@ -59,16 +59,18 @@ func (p *plan) lookAround(r *request) (err error) {
 	return nil
 }
 
-func addNFTables(ctx context.Context, r *request, p *plan) error {
-	return r.Do("map host ports", func() error {
-		return withNFTables(ctx, r.Log, func(n *nftables) error { return n.add(p) })
-	}, func() error { return delNFTables(context.WithoutCancel(ctx), r, p.owner.Tag()) })
-}
-
-// del takes back what the attachment has, whatever the configuration says by now.
+// del takes back what the attachment has by either backend, whatever the configuration says by now.
 func del(ctx context.Context, r *request) error {
 	o := owner.Owner{Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName}
-	return r.Do("unmap host ports", func() error { return delNFTables(ctx, r, o.Tag()) }, nil)
+	return r.Do("unmap host ports", func() error { return delAll(ctx, r, o.Tag()) }, nil)
+}
+
+func delAll(ctx context.Context, r *request, tags ...string) error {
+	err := delNFTables(ctx, r, tags...)
+	if unsupported(err) {
+		err = nil // then it has nothing either
+	}
+	return errors.Join(err, delIPTables(ctx, tags...))
 }
 
 // delNFTables takes back what owners have in the table. It asks first, without the lock: mostly there is nothing.
@@ -108,12 +110,8 @@ func gc(ctx context.Context, r *request) error {
 	for _, a := range r.Valid {
 		valid[owner.Owner{Network: r.Network, ContainerID: a.ContainerID, IfName: a.IfName}.Tag()] = true
 	}
-	conn, err := nft.Open()
+	tags, err := everybody(owner.NetworkPrefix(r.Network))
 	if err != nil {
-		return err
-	}
-	tags, err := register.Owners(conn, owner.NetworkPrefix(r.Network))
-	if err = errors.Join(err, conn.Close()); err != nil {
 		return err
 	}
 	var stale []string
@@ -126,5 +124,22 @@ func gc(ctx context.Context, r *request) error {
 		return nil
 	}
 	r.Log.Info("unmap host ports of attachments that are no more", "attachments", len(stale))
-	return r.Do("unmap host ports", func() error { return delNFTables(ctx, r, stale...) }, nil)
+	return r.Do("unmap host ports", func() error { return delAll(ctx, r, stale...) }, nil)
+}
+
+// everybody lists the tags of a network's attachments that have ports, by either backend.
+func everybody(prefix string) ([]string, error) {
+	marked, err := markedForIPTables(prefix)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := nft.Open()
+	if unsupported(err) {
+		return marked, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	tags, err := register.Owners(conn, prefix)
+	return append(marked, tags...), errors.Join(err, conn.Close())
 }

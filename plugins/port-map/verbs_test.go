@@ -45,6 +45,9 @@ func TestEveryStepFails(t *testing.T) {
 	for _, backend := range backends(t) {
 		t.Run(backend, func(t *testing.T) {
 			c := b.in(t).newContainer()
+			// iptables makes tables when it first needs them, and leaves them.
+			c.add(map[string]any{"backend": backend}, web).OK(t)
+			c.del().OK(t)
 			config := c.config(map[string]any{"backend": backend, "conditionsV4": []string{"-s", "10.0.0.0/8"}},
 				web, Mapping{HostPort: 53, ContainerPort: 53, Protocol: "udp", HostIP: "2001:db8::1"})
 			steps := chaintest.FailEachStep(t, plugin, c.call("ADD", config), nil,
