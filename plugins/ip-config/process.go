@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -47,11 +48,14 @@ func (p *process) ExecPlugin(ctx context.Context, path string, stdin []byte, env
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = grace
 	err := cmd.Run()
+	if stdout.cut {
+		err = fmt.Errorf("more than %d MiB of output", maxOutput>>20)
+	}
 	if err != nil {
-		p.failed = p.explain(ctx, err, stdout.Bytes(), stderr.Bytes())
+		p.failed = p.explain(ctx, err, stdout.data, stderr.data)
 		return nil, p.failed
 	}
-	return stdout.Bytes(), nil
+	return stdout.data, nil
 }
 
 // explain says why the plugin failed: its own error document, with its code, if there is one.
@@ -85,11 +89,16 @@ func quoted(said []byte) string {
 }
 
 // output is a buffer of a limited size; a plugin that writes more is cut off.
-type output struct{ bytes.Buffer }
+type output struct {
+	data []byte // no bytes.Buffer, which io.Copy would fill past Write
+	cut  bool
+}
 
 func (o *output) Write(data []byte) (int, error) {
-	if o.Len()+len(data) > maxOutput {
-		return 0, fmt.Errorf("more than %d MiB of output", maxOutput>>20)
+	if len(o.data)+len(data) > maxOutput {
+		o.cut = true
+		return 0, io.ErrShortWrite
 	}
-	return o.Buffer.Write(data)
+	o.data = append(o.data, data...)
+	return len(data), nil
 }
