@@ -172,6 +172,7 @@ func TestEarlierLifeIsCleared(t *testing.T) {
 // The record names a process, and by the time of DEL another process has its number.
 func TestProcessNumberIsUsedAgain(t *testing.T) {
 	mine, others := t.TempDir(), t.TempDir()
+	put(t, mine+"/etc/resolv.conf", "")
 	put(t, others+"/etc/resolv.conf", "nameserver 9.9.9.9\n")
 	_, a := inContainer(t, mine)
 	c2, b := inContainer(t, others)
