@@ -1,6 +1,6 @@
 module github.com/cni-chain/cni-chain
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/containernetworking/cni v1.3.0
