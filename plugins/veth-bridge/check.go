@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -86,6 +85,7 @@ func (a *attachment) checkPort() error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	mac := a.mac
 	switch {
 	case links[1] != nil:
@@ -96,20 +96,17 @@ func (a *attachment) checkPort() error {
 		return broken("interface %s is not this attachment's veth, whose alias would be %q", links[0].Describe(), a.owner.Tag())
 	default:
 		a.port = links[0]
-		if err := a.checkContainer(); err != nil {
-			return err
+		errs = append(errs, a.checkContainer())
+		if a.container == nil {
+			return errors.Join(append(errs, a.checkMembership())...)
 		}
 		mac = a.container.MAC
 	}
-	errs := []error{a.checkMembership(), a.checkVLANs()}
+	errs = append(errs, a.checkMembership(), a.checkVLANs())
 	if a.Conf.MacSpoofChk {
-		errs = append(errs, a.checkSpoof(mac))
+		errs = append(errs, checkGuard(a.owner, a.port.Name, mac))
 	}
 	return errors.Join(errs...)
-}
-
-func (a *attachment) checkSpoof(mac net.HardwareAddr) error {
-	return checkGuard(a.owner, a.port.Name, mac)
 }
 
 // checkContainer looks at the veth's other end.
@@ -127,6 +124,9 @@ func (a *attachment) checkContainer() error {
 		return err
 	case c == nil || c.Peer != a.port.Index:
 		return broken("the other end of veth %s is missing in %s", a.port.Name, a.NetNS)
+	}
+	a.container = c
+	switch {
 	case c.Name != a.IfName:
 		return broken("the other end of veth %s is called %s in %s, not %s", a.port.Name, c.Name, a.NetNS, a.IfName)
 	case !c.Up() && !a.Conf.DisableContainerInterface:
@@ -135,7 +135,6 @@ func (a *attachment) checkContainer() error {
 		return broken("interface %s in %s has MTU %d, but the host's end %s only %d: larger frames are lost", c.Name, a.NetNS,
 			c.MTU, a.port.Name, a.port.MTU)
 	}
-	a.container = c
 	return nil
 }
 
