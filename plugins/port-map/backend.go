@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,14 +91,18 @@ func addIPTables(ctx context.Context, r *request, p *plan) error {
 		if err := markIPTables(tag); err != nil {
 			return err
 		}
+		dead := map[string]bool{}
 		err := underLock(ctx, func() error {
 			for _, s := range p.sides {
-				if err := (iptables{s.family}).addSide(ctx, r.Log, p, s); err != nil {
+				if err := (iptables{s.family}).addSide(ctx, r.Log, p, s, dead); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
+		if err == nil && len(dead) > 0 {
+			err = delIPTables(ctx, slices.Collect(maps.Keys(dead))...) // what they have in the other family
+		}
 		if err != nil {
 			err = errors.Join(err, delIPTables(context.WithoutCancel(ctx), tag))
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-// Chains of the iptables backend. An attachment has one of its own, to which the rules of ipPorts lead, at most 15 ports
-// a rule; its first rules are comments, a tag and notes, as in the register of the other backend.
+// Chains of the iptables backend. An attachment has one of its own, to which the rules of ipPorts lead, at most 15
+// ports a rule; its first rules are comments, a tag and notes, as in the register of the other backend.
 const (
 	ipPorts      = "CNI-PORTS"
 	ipMasquerade = "CNI-PORTS-MASQ"

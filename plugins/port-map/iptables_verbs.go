@@ -91,8 +91,9 @@ func (h *ipHolding) taken(s *side) (hostPort, bool) {
 	return hostPort{}, false
 }
 
-// addSide maps the ports of one family.
-func (i iptables) addSide(ctx context.Context, log *slog.Logger, p *plan, s *side) error {
+// addSide maps the ports of one family. Attachments that had one of them, and whose namespace is gone, are added to
+// dead.
+func (i iptables) addSide(ctx context.Context, log *slog.Logger, p *plan, s *side, dead map[string]bool) error {
 	l, err := i.save(ctx)
 	if err != nil {
 		return err
@@ -111,6 +112,7 @@ func (i iptables) addSide(ctx context.Context, log *slog.Logger, p *plan, s *sid
 			return chain.Errorf(codeTaken, "%v is taken by %v", at, o)
 		default:
 			log.Warn("taken over from an attachment whose network namespace is gone", "what", at.String(), "from", tag)
+			dead[tag] = true
 		}
 		if err := i.forget(c, l, all, h); err != nil {
 			return err
@@ -185,6 +187,7 @@ func (i iptables) forget(c changes, l lines, all map[string]*ipHolding, h *ipHol
 			return err
 		}
 		c.add("raw", deleteRule(rule))
+		l.rules["raw"] = slices.DeleteFunc(slices.Clone(l.rules["raw"]), func(r string) bool { return r == rule })
 	}
 	return nil
 }

@@ -185,10 +185,10 @@ func hostState(t testing.TB) string {
 	return state
 }
 
-// ruleset is the whole of nftables as nft prints it, without the tables of the iptables backend.
+// ruleset is all rules, as nft and iptables print them.
 func ruleset(t testing.TB) string {
 	t.Helper()
-	return command(t, "nft", "list", "ruleset")
+	return command(t, "nft", "list", "ruleset", "inet") + command(t, "iptables-save") + command(t, "ip6tables-save")
 }
 
 func command(t testing.TB, name string, args ...string) string {
@@ -218,4 +218,20 @@ func (c *container) in(t testing.TB) *container {
 	inner := *c
 	inner.bridge = c.bridge.in(t)
 	return &inner
+}
+
+// eachBackend runs a test once for each backend that the machine has.
+func eachBackend(t *testing.T, name string, f func(t *testing.T, backend string)) {
+	t.Helper()
+	for _, backend := range backends(t) {
+		t.Run(strings.TrimPrefix(name+", "+backend, ", "), func(t *testing.T) { f(t, backend) })
+	}
+}
+
+// settleBackend lets the backend make what it leaves: iptables makes tables when it first needs them.
+func settleBackend(t *testing.T, b *bridge, backend string) {
+	t.Helper()
+	c := b.in(t).newContainer()
+	c.add(map[string]any{"backend": backend}, web).OK(t)
+	c.del().OK(t)
 }

@@ -42,32 +42,30 @@ func TestWithoutMappings(t *testing.T) {
 // TestEveryStepFails: after a failed ADD the host is as it was.
 func TestEveryStepFails(t *testing.T) {
 	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
-	for _, backend := range backends(t) {
-		t.Run(backend, func(t *testing.T) {
-			c := b.in(t).newContainer()
-			// iptables makes tables when it first needs them, and leaves them.
-			c.add(map[string]any{"backend": backend}, web).OK(t)
-			c.del().OK(t)
-			config := c.config(map[string]any{"backend": backend, "conditionsV4": []string{"-s", "10.0.0.0/8"}},
-				web, Mapping{HostPort: 53, ContainerPort: 53, Protocol: "udp", HostIP: "2001:db8::1"})
-			steps := chaintest.FailEachStep(t, plugin, c.call("ADD", config), nil,
-				func(t *testing.T) string { return hostState(t) })
-			c.del().OK(t) // of the call that went past the last step
-			if steps != 4 {
-				t.Errorf("%d steps", steps)
-			}
-		})
-	}
+	eachBackend(t, "", func(t *testing.T, backend string) {
+		settleBackend(t, b, backend)
+		c := b.in(t).newContainer()
+		config := c.config(map[string]any{"backend": backend, "conditionsV4": []string{"-s", "10.0.0.0/8"}},
+			web, Mapping{HostPort: 53, ContainerPort: 53, Protocol: "udp", HostIP: "2001:db8::1"})
+		steps := chaintest.FailEachStep(t, plugin, c.call("ADD", config), nil,
+			func(t *testing.T) string { return hostState(t) })
+		c.del().OK(t) // of the call that went past the last step
+		if steps != 4 {
+			t.Errorf("%d steps", steps)
+		}
+	})
 }
 
 // TestLoopbackIsPutBack: route_localnet and the route to ::1 are there from the first user to the last.
 func TestLoopbackIsPutBack(t *testing.T) {
 	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
 	for _, was := range []string{"0", "1"} {
-		t.Run("was "+was, func(t *testing.T) {
+		eachBackend(t, "was "+was, func(t *testing.T, backend string) {
+			b := b.in(t)
+			settleBackend(t, b, backend)
+			keys := map[string]any{"backend": backend}
 			setSysctl(t, "net/ipv4/conf/cni0/route_localnet", was)
 			before := hostState(t)
-			b := b.in(t)
 			one, two := b.newContainer(), b.newContainer()
 			open := func(want bool) {
 				t.Helper()
@@ -79,12 +77,12 @@ func TestLoopbackIsPutBack(t *testing.T) {
 					t.Errorf("route_localnet is %s, route to ::1 is %v; want open %v", value, route, want)
 				}
 			}
-			one.add(nil, web).OK(t)
+			one.add(keys, web).OK(t)
 			open(true)
-			two.add(nil, Mapping{HostPort: 8081, ContainerPort: 80}).OK(t)
+			two.add(keys, Mapping{HostPort: 8081, ContainerPort: 80}).OK(t)
 			one.del().OK(t)
 			open(true)
-			two.check(nil, Mapping{HostPort: 8081, ContainerPort: 80}).OK(t)
+			two.check(keys, Mapping{HostPort: 8081, ContainerPort: 80}).OK(t)
 			two.del().OK(t)
 			open(false)
 			if diff := cmp.Diff(before, hostState(t)); diff != "" {
@@ -119,12 +117,15 @@ func TestNeighboursStayOutOfLoopback(t *testing.T) {
 		return err == nil
 	}
 	setSysctl(t, "net/ipv4/conf/cni0/route_localnet", "1")
-	if !arrives() {
-		t.Fatal("with route_localnet alone nothing arrives: the test would prove nothing")
-	}
-	w.server.add(nil, web).OK(t)
-	if arrives() {
-		t.Error("a container reaches the host's 127.0.0.1")
+	for _, backend := range backends(t) {
+		if !arrives() {
+			t.Fatal("with route_localnet alone nothing arrives: the test would prove nothing")
+		}
+		w.server.add(map[string]any{"backend": backend}, web).OK(t)
+		if arrives() {
+			t.Errorf("%s: a container reaches the host's 127.0.0.1", backend)
+		}
+		w.server.del().OK(t)
 	}
 }
 
@@ -134,8 +135,9 @@ func TestUDPFlowsFollow(t *testing.T) {
 	_, stop, err := w.neighbour.Serve("udp", ":80")
 	must(t, err)
 	t.Cleanup(stop)
-	for _, addr := range []netip.Addr{w.outside.HostV4, w.outside.HostV6} {
-		t.Run(addr.String(), func(t *testing.T) {
+	for i, addr := range []netip.Addr{w.outside.HostV4, w.outside.HostV6} {
+		eachBackend(t, fmt.Sprintf("IPv%d", 4+2*i), func(t *testing.T, backend string) {
+			keys := map[string]any{"backend": backend}
 			m := Mapping{HostPort: 5353, ContainerPort: 80, Protocol: "udp"}
 			conn, err := w.outside.Dial(context.Background(), "udp", netip.AddrPortFrom(addr, 5353).String())
 			must(t, err)
@@ -157,11 +159,11 @@ func TestUDPFlowsFollow(t *testing.T) {
 			}
 			ask(nil)
 			server, neighbour := w.server.in(t), w.neighbour.in(t)
-			server.add(nil, m).OK(t)
+			server.add(keys, m).OK(t)
 			ask(w.server)
 			server.del().OK(t)
 			ask(nil)
-			neighbour.add(nil, m).OK(t)
+			neighbour.add(keys, m).OK(t)
 			ask(w.neighbour)
 		})
 	}
@@ -211,56 +213,6 @@ func TestListeners(t *testing.T) {
 				t.Errorf("not ignored: %s", ignored.Stderr)
 			}
 		})
-	}
-}
-
-// TestGC: what is not valid goes, and nothing of other networks.
-func TestGC(t *testing.T) {
-	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
-	other := newBridge(t, "cni1", "10.88.2.1/24", "fd00:88:2::1/64")
-	valid, stale, foreign := b.newContainer(), b.newContainer(), other.newContainer()
-	for i, c := range []*container{valid, stale, foreign} {
-		c.add(nil, Mapping{HostPort: 8000 + i, ContainerPort: 80}).OK(t)
-	}
-	config := map[string]any{"cniVersion": "1.1.0", "name": "cni0", "type": "port-map"}
-	collect := func(attachments ...map[string]string) {
-		t.Helper()
-		if attachments != nil {
-			config["cni.dev/valid-attachments"] = attachments
-		}
-		chaintest.Run(t, plugin, chaintest.Call{Command: "GC", Config: config}).OK(t)
-	}
-	has := func(want ...*container) {
-		t.Helper()
-		rules := ruleset(t)
-		for _, c := range []*container{valid, stale, foreign} {
-			wanted := false
-			for _, w := range want {
-				wanted = wanted || w == c
-			}
-			if strings.Contains(rules, c.id+"/") != wanted {
-				t.Errorf("%s is there: %v", c.id, !wanted)
-			}
-		}
-	}
-	collect()
-	has(valid, stale, foreign)
-	collect(map[string]string{"containerID": valid.id, "ifname": "eth0"},
-		map[string]string{"containerID": stale.id, "ifname": "eth1"})
-	has(valid, foreign)
-	config["cni.dev/valid-attachments"] = []string{}
-	chaintest.Run(t, plugin, chaintest.Call{Command: "GC", Config: config}).OK(t)
-	has(foreign)
-}
-
-// TestStatus: a real transaction is tried, and nothing of it stays.
-func TestStatus(t *testing.T) {
-	testnet.HostNS(t)
-	before := hostState(t)
-	config := map[string]any{"cniVersion": "1.1.0", "name": "n", "type": "port-map"}
-	chaintest.Run(t, plugin, chaintest.Call{Command: "STATUS", Config: config}).OK(t)
-	if diff := cmp.Diff(before, hostState(t)); diff != "" {
-		t.Errorf("left behind:\n%s", diff)
 	}
 }
 
