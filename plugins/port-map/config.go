@@ -65,7 +65,8 @@ func (c *Config) Validate() error {
 // validConditions accepts what the backend can do: nftables what we translate, iptables also any match of its own.
 func (c *Config) validConditions(f family, words []string) error {
 	_, err := parseConditions(f, words)
-	if err != nil && (c.Backend != backendIPTables || !iptablesWords(words)) {
+	lines := strings.ContainsAny(strings.Join(words, ""), "\n\r\x00\"\\")
+	if err != nil && (c.Backend != backendIPTables || !iptablesWords(words) || lines) {
 		return chain.Invalid(fmt.Sprintf("conditionsV%d", f), strings.Join(words, " "), "%v", err)
 	}
 	return nil
