@@ -95,7 +95,7 @@ func (g *gateway) makeVLAN(name string, vlan int) (*link, error) {
 	return made, nil
 }
 
-// joinVLAN makes the port an untagged member of the VLAN and of no other.
+// joinVLAN makes the port an untagged member of the VLAN and of no other, and brings it up.
 func (g *gateway) joinVLAN(name string, vlan int) error {
 	port, err := g.linkByName(vlanPort(name))
 	if err != nil {
@@ -108,16 +108,15 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 		}
 		return fmt.Errorf("put %s into VLAN %d: %w", port.name, vlan, err)
 	}
-	if vlan == defaultVLAN {
-		return nil
+	if vlan != defaultVLAN {
+		if err := g.do(vlanMember(unix.RTM_DELLINK, port.index, defaultVLAN, 0)); err != nil {
+			return fmt.Errorf("take %s out of VLAN %d: %w", port.name, defaultVLAN, err)
+		}
 	}
-	if err := g.do(vlanMember(unix.RTM_DELLINK, port.index, defaultVLAN, 0)); err != nil {
-		return fmt.Errorf("take %s out of VLAN %d: %w", port.name, defaultVLAN, err)
-	}
-	return nil
+	return g.setUp(port.index, true)
 }
 
-// vlanPair is the message that makes both ends at once, up, and the port's end a port.
+// vlanPair is the message that makes both ends at once, the host's end up, the other a port.
 func vlanPair(name string, mac net.HardwareAddr, bridge *link) message {
 	return message{
 		kind: unix.RTM_NEWLINK, flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
@@ -130,7 +129,8 @@ func vlanPair(name string, mac net.HardwareAddr, bridge *link) message {
 			w.Text(unix.IFLA_INFO_KIND, "veth")
 			data := w.Nest(unix.IFLA_INFO_DATA)
 			peer := w.Nest(vethInfoPeer)
-			w.Buf = append(w.Buf, ifinfomsg(0, unix.IFF_UP, unix.IFF_UP)...)
+			// Not up: it is made first, and cannot be up while it has no other end (veth_open in drivers/net/veth.c).
+			w.Buf = append(w.Buf, ifinfomsg(0, 0, 0)...)
 			w.Text(unix.IFLA_IFNAME, vlanPort(name))
 			native(w, unix.IFLA_MTU, uint32(bridge.mtu))
 			native(w, unix.IFLA_MASTER, uint32(bridge.index))
