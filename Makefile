@@ -20,9 +20,10 @@ GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
 # What the tests run beside Go: command:the Debian package that brings it.
 NEEDS   := ip:iproute2 iptables:iptables nft:nftables conntrack:conntrack strace:strace busybox:busybox-static \
            ctr:containerd runc:runc
-MISSING  = $(foreach n,$(NEEDS),$(if $(shell command -v $(firstword $(subst :, ,$n))),,$(lastword $(subst :, ,$n))))
-# Where they are for whoever has only /usr/bin in PATH.
+# Where they are for whoever has only /usr/bin in PATH. ($(shell) does not see what is exported before make 4.4.)
 export PATH := $(PATH):/usr/sbin:/sbin
+found    = $(shell PATH='$(PATH)' command -v $1)
+MISSING  = $(foreach n,$(NEEDS),$(if $(call found,$(firstword $(subst :, ,$n))),,$(lastword $(subst :, ,$n))))
 
 # Tests that need namespaces fail where there are none; `make test TESTNET=` skips them instead.
 TESTNET ?= require
@@ -55,7 +56,7 @@ demo: build ## two containers, a bridge, a port and a page, told step by step in
 	@bin/cnichain demo
 
 test: deps build upstream bin/tools/testsum ## everything: units, kernel and end-to-end tests, in namespaces of their own
-	@echo "testing $(PKGS) and the modules beside (about four minutes on two cores)"
+	@echo "testing $(PKGS) (all of it takes about two minutes on two cores)"
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
@@ -30,7 +31,7 @@ type World struct {
 func NewWorld(t testing.TB, n *Network) *World {
 	t.Helper()
 	w := &World{Host: testnet.HostNS(t), Outside: testnet.NewOutside(t)}
-	if err := os.WriteFile("/etc/resolv.conf", []byte("nameserver "+HostDNS+"\n"), 0o644); err != nil {
+	if err := setHostDNS(); err != nil {
 		t.Fatal(err)
 	}
 	// The kernel finishes IPv6 addresses a moment after they are given; what comes from that is not the plugins' doing.
@@ -40,6 +41,21 @@ func NewWorld(t testing.TB, n *Network) *World {
 		w.LAN = lay(t, name)
 	}
 	return w
+}
+
+// setHostDNS gives the host its name server. In a user namespace the machine's own file is somebody else's and can only
+// be replaced; in a container it may be a mount and can only be written.
+func setHostDNS() error {
+	const file, draft = "/etc/resolv.conf", "/etc/resolv.conf.e2e"
+	text := []byte("nameserver " + HostDNS + "\n")
+	if err := os.WriteFile(draft, text, 0o644); err != nil {
+		return err
+	}
+	err := os.Rename(draft, file)
+	if errors.Is(err, unix.EBUSY) {
+		return errors.Join(os.Remove(draft), os.WriteFile(file, text, 0o644))
+	}
+	return err
 }
 
 // lay lays a cable from the host's interface of the given name to a machine of its own.
