@@ -43,9 +43,6 @@ func TestTakenPort(t *testing.T) {
 	}
 	for _, tt := range tests {
 		eachBackend(t, tt.name, func(t *testing.T, backend string) {
-			if tt.conditions != nil && backend == backendIPTables {
-				return // one list of rules: the first of two mappings of a port would win
-			}
 			b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
 			one, two := b.newContainer(), b.newContainer()
 			first := map[string]any{"backend": backend}

@@ -67,13 +67,13 @@ type ipRules struct {
 func (p *plan) rules(s *side, was string) ipRules {
 	tag, own := p.owner.Tag(), ownChain(p.owner)
 	var r ipRules
-	conditions := s.words
-	if !iptablesWords(conditions) {
-		conditions = strings.Fields(conditionText(s.conditions))
+	conditions, verb := s.ipConditions(), "-A "
+	if len(conditions) > 0 {
+		verb = "-I " // before those that have none
 	}
 	for _, group := range s.groups() {
 		for _, list := range portLists(group.ports) {
-			r.jumps = append(r.jumps, join("-A "+ipPorts, conditions, group.destination(), "-p", protoName(group.proto),
+			r.jumps = append(r.jumps, join(verb+ipPorts, conditions, group.destination(), "-p", protoName(group.proto),
 				"-m multiport --dports", list, comment(tag), "-j", own))
 		}
 	}
@@ -81,6 +81,9 @@ func (p *plan) rules(s *side, was string) ipRules {
 		"-A "+own+" "+comment(noteContainer+s.container.String()))
 	if p.opensLoopback(s) {
 		r.own = append(r.own, "-A "+own+" "+comment(noteLink+s.link))
+	}
+	if len(conditions) > 0 {
+		r.own = append(r.own, "-A "+own+" "+comment(noteConditions+ipConditionKey(conditions)))
 	}
 	if p.snat {
 		r.own = append(r.own, p.marks(s, own)...)
@@ -100,8 +103,27 @@ func (p *plan) rules(s *side, was string) ipRules {
 	return r
 }
 
-// noteLink says, in an attachment's chain, that it needs the host's loopback address let through an interface.
-const noteLink = "link "
+// Notes in an attachment's chain: the interface through which the host's loopback address is let for it, and what
+// stands for its conditions.
+const (
+	noteLink       = "link "
+	noteConditions = "conditions "
+)
+
+// ipConditions are the conditions in the words of iptables.
+func (s *side) ipConditions() []string {
+	if iptablesWords(s.words) {
+		return strings.Fields(strings.Join(s.words, " "))
+	}
+	return strings.Fields(conditionText(s.conditions))
+}
+
+func ipConditionKey(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return owner.NetworkHash(strings.Join(words, " "), 8)
+}
 
 // mark is the bit and its mask.
 func (p *plan) mark() string { return fmt.Sprintf("%#x/%#x", uint32(1)<<p.bit, uint32(1)<<p.bit) }

@@ -77,8 +77,11 @@ func (h *ipHolding) read(rule string, words []string) {
 	}
 }
 
-// taken says which port of the side another attachment has.
+// taken says which port of the side another attachment has, under the same conditions.
 func (h *ipHolding) taken(s *side) (hostPort, bool) {
+	if noteOf(&h.Holding, noteConditions) != ipConditionKey(s.ipConditions()) {
+		return hostPort{}, false
+	}
 	for _, has := range h.ports {
 		for _, want := range s.ports {
 			first := max(has.host, want.host)
@@ -258,7 +261,7 @@ func (i iptables) check(ctx context.Context, p *plan, s *side) error {
 		}
 	}
 	for _, rule := range r.jumps {
-		if !l.jumps(rule) {
+		if rule = "-A" + rule[2:]; !l.jumps(rule) {
 			missing("nat", rule)
 		}
 	}
