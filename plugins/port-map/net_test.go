@@ -22,7 +22,15 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
+// asPlugin makes the test binary the plugin itself, for tests that look at a process.
+const asPlugin = "PORT_MAP_TEST_PLUGIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asPlugin) != "" {
+		main()
+	}
+	testnet.Main(m)
+}
 
 // bridge is a network as the links before this one make it.
 type bridge struct {

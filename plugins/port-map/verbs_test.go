@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cni-chain/cni-chain/chain/chaintest"
-	"github.com/cni-chain/cni-chain/shared/nft"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
@@ -213,33 +212,5 @@ func TestListeners(t *testing.T) {
 				t.Errorf("not ignored: %s", ignored.Stderr)
 			}
 		})
-	}
-}
-
-// TestThousandPorts: however many ports, they are one transaction.
-func TestThousandPorts(t *testing.T) {
-	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
-	c := b.newContainer()
-	c.v6 = netip.Addr{}
-	var mappings []Mapping
-	for i := range 1000 {
-		mappings = append(mappings, Mapping{HostPort: 10000 + i, ContainerPort: 10000 + i},
-			Mapping{HostPort: 10000 + 2*i, ContainerPort: 20000 + i, Protocol: "udp"})
-	}
-	b.newContainer().add(nil, web).OK(t)
-	before := hostState(t)
-	c.add(nil, mappings...).OK(t)
-	c.check(nil, mappings...).OK(t)
-	conn, err := nft.Open()
-	must(t, err)
-	defer conn.Close()
-	n := 0
-	must(t, conn.Dump(nft.Inet, shared[v4].any, func() { n = 0 }, func(nft.Element) { n++ }))
-	if n != 2001 {
-		t.Errorf("%d elements", n)
-	}
-	c.del().OK(t)
-	if diff := cmp.Diff(before, hostState(t)); diff != "" {
-		t.Errorf("left behind:\n%s", diff)
 	}
 }
