@@ -131,9 +131,13 @@ func (w *world) run(verb, conf, prev string) chaintest.Outcome {
 // add is an ADD that must succeed; it returns the result, also as text.
 func (w *world) add(conf string) (*current.Result, string) {
 	w.t.Helper()
-	o := w.run("ADD", conf, w.prev()).OK(w.t)
+	return decodeResult(w.t, w.run("ADD", conf, w.prev()).OK(w.t))
+}
+
+func decodeResult(t *testing.T, o chaintest.Outcome) (*current.Result, string) {
+	t.Helper()
 	var result current.Result
-	o.Result(w.t, &result)
+	o.Result(t, &result)
 	return &result, o.Stdout
 }
 
