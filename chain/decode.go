@@ -13,6 +13,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/cni-chain/cni-chain/chain/internal/spell"
 )
 
 // protocolKeys belong to the specification, its conventions or the frame: never unknown to a link, and not looked into
@@ -155,7 +157,7 @@ func (w *walker) object(path string, t reflect.Type, allowed []string) error {
 func (w *walker) report(full, key string, known []string, start int64) string {
 	value := bytes.TrimLeft(w.data[start:w.dec.InputOffset()], " \t\r\n:")
 	text := fmt.Sprintf("unknown key %q with the value %s", full, clip(value))
-	if near := nearest(key, known); near != "" {
+	if near := spell.Nearest(key, known); near != "" {
 		return text + fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	slices.Sort(known)

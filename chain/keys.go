@@ -75,39 +75,3 @@ func keysOf(t reflect.Type, allowed []string) []string {
 	}
 	return keys
 }
-
-// nearest is the known key that the misspelt one most likely means, or "".
-func nearest(key string, known []string) string {
-	limit := max(2, len(key)/3) // two: a swap of neighbours is two changes
-	if len(key) < 4 {
-		limit = 1
-	}
-	best, distance := "", limit+1
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(key), strings.ToLower(k)); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
-// editDistance counts the single-character changes between two words (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}
