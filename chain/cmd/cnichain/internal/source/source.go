@@ -6,9 +6,6 @@
 package source
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -43,17 +40,27 @@ type Entry struct {
 // Index lists every value of one JSON document in the order of the file. A key that stands there twice is there twice.
 type Index []Entry
 
-// Parse reads the document. Its error is a *SyntaxError.
+// Parse lists the values of a document. Its error is a *SyntaxError.
 func Parse(data []byte) (Index, error) {
-	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
-		return nil, syntaxError(data, err)
+	doc, err := Read("", data)
+	if err != nil {
+		return nil, err
 	}
-	p := parser{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
-	p.dec.UseNumber() // a number that no float64 holds is still a number
-	if err := p.value(""); err != nil {
-		return nil, &SyntaxError{position(data, p.next()), err}
+	return doc.Index(), nil
+}
+
+// Index lists the document's values.
+func (d *Document) Index() Index {
+	var x Index
+	var walk func(*Node)
+	walk = func(n *Node) {
+		for _, m := range n.Nodes {
+			x = append(x, Entry{m.Path, d.Position(m.At().Start)})
+			walk(m)
+		}
 	}
-	return p.index, nil
+	walk(d.Root)
+	return x
 }
 
 // Find is the first entry with that path.
@@ -107,81 +114,4 @@ func inPath(c byte) bool {
 // goesOn says whether a path continues: ".x" or "[0]", but not the full stop of a sentence.
 func goesOn(rest string) bool {
 	return rest[0] == '[' || rest[0] == '.' && len(rest) > 1 && inPath(rest[1])
-}
-
-type parser struct {
-	data  []byte
-	dec   *json.Decoder
-	index Index
-}
-
-// value reads one value whose entry, if it needs one, has been made.
-func (p *parser) value(path string) error {
-	token, err := p.dec.Token()
-	if err != nil {
-		return err
-	}
-	switch token {
-	case json.Delim('{'):
-		return p.object(path)
-	case json.Delim('['):
-		return p.list(path)
-	}
-	return nil
-}
-
-func (p *parser) object(path string) error {
-	for p.dec.More() {
-		start := p.next()
-		token, err := p.dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := token.(string) // the decoder accepts nothing else here
-		if path != "" {
-			key = path + "." + key
-		}
-		p.index = append(p.index, Entry{key, position(p.data, start)})
-		if err := p.value(key); err != nil {
-			return err
-		}
-	}
-	_, err := p.dec.Token()
-	return err
-}
-
-func (p *parser) list(path string) error {
-	for i := 0; p.dec.More(); i++ {
-		element := fmt.Sprintf("%s[%d]", path, i)
-		p.index = append(p.index, Entry{element, position(p.data, p.next())})
-		if err := p.value(element); err != nil {
-			return err
-		}
-	}
-	_, err := p.dec.Token()
-	return err
-}
-
-// next is the offset of the next token: the decoder stands at the end of the last one.
-func (p *parser) next() int {
-	i := int(p.dec.InputOffset())
-	for i < len(p.data) && strings.IndexByte(" \t\r\n,:", p.data[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-func position(data []byte, offset int) Position {
-	before := data[:min(offset, len(data))]
-	return Position{Line: 1 + bytes.Count(before, []byte{'\n'}), Column: len(before) - bytes.LastIndexByte(before, '\n')}
-}
-
-// syntaxError finds the place: the decoder's offset counts the bytes it read, the offending one included.
-func syntaxError(data []byte, err error) error {
-	syntax, ok := errors.AsType[*json.SyntaxError](err)
-	if !ok || strings.HasPrefix(err.Error(), "unexpected end") {
-		end := len(bytes.TrimRight(data, " \t\r\n"))
-		return &SyntaxError{position(data, end), errors.New("the file ends in the middle of the document")}
-	}
-	return &SyntaxError{position(data, int(syntax.Offset)-1), err}
 }
