@@ -27,7 +27,7 @@ type delegate struct {
 func (d *delegate) String() string { return fmt.Sprintf("IPAM plugin %q", d.name) }
 
 func (d *delegate) add(ctx context.Context) (got answer, err error) {
-	err = d.r.Do("get addresses from "+d.String(), func() (err error) {
+	err = d.r.Do("get addresses", func() (err error) {
 		got, err = d.lease(ctx)
 		return err
 	}, func() error {
