@@ -31,9 +31,9 @@ type attachment struct {
 	taken     bool     // the port is an interface of an earlier link
 }
 
-// add connects the container. The order keeps every point at which the process may die recoverable, and no frame of the
-// container passes before all that limits it is in place: the veth comes up last but one, and its alias, which says that
-// the attachment is whole, comes last.
+// add connects the container. The order keeps every point at which the process may die recoverable, and no frame of
+// the container passes before all that limits it is in place: the veth comes up last but one, and its alias, which
+// says that the attachment is whole, comes last.
 func add(ctx context.Context, r *request) error {
 	a, err := newAttachment(r)
 	if err != nil {
@@ -115,8 +115,8 @@ func (a *attachment) earlierInterface() (string, error) {
 	case 1:
 		return names[0], nil
 	}
-	return "", chain.Errorf(chain.CodeConfig, "prevResult has several interfaces on the host (%s) and none in the container: "+
-		"only one can be the container's port of the bridge", strings.Join(names, ", "))
+	return "", chain.Errorf(chain.CodeConfig, "prevResult has several interfaces on the host (%s) and none in the "+
+		"container: only one can be the container's port of the bridge", strings.Join(names, ", "))
 }
 
 // errExists is the error of an ADD for what exists.

@@ -225,8 +225,8 @@ func boolByte(b bool) byte {
 	return 0
 }
 
-// setBridge sets what a.bridge is to have and reads what it then has: a kernel without VLAN filtering says nothing about
-// being asked for it.
+// setBridge sets what a.bridge is to have and reads what it then has: a kernel without VLAN filtering says nothing
+// about being asked for it.
 func (a *attachment) setBridge(s setting) error {
 	if s.filters != nil && *s.filters && !a.bridge.Bridge.CanFilter {
 		return errNoFilter()
@@ -246,8 +246,8 @@ func (a *attachment) setBridge(s setting) error {
 }
 
 func errNoFilter() error {
-	return chain.Errorf(codeLacks, "this kernel has no VLAN filtering of bridges (CONFIG_BRIDGE_VLAN_FILTERING): leave out "+
-		"vlan and vlanTrunk")
+	return chain.Errorf(codeLacks, "this kernel has no VLAN filtering of bridges (CONFIG_BRIDGE_VLAN_FILTERING): "+
+		"leave out vlan and vlanTrunk")
 }
 
 // acceptRA is DEVCONF_ACCEPT_RA of linux/ipv6.h.

@@ -15,8 +15,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nl"
 )
 
-// undoPatience is how long an undo waits for a lock. Changes under it take milliseconds; what cannot be undone is logged,
-// and the next ADD or DEL finds it.
+// undoPatience is how long an undo waits for a lock. Changes under it take milliseconds; what cannot be undone is
+// logged, and the next ADD or DEL finds it.
 const undoPatience = 10 * time.Second
 
 // changeBridge brings a bridge that exists in line with the configuration. Of one that this link has not made it only
@@ -48,8 +48,8 @@ func (a *attachment) changeBridge() error {
 // notOurs refuses changes that would reach the other ports of somebody's bridge.
 func (a *attachment) notOurs(l *nl.Link) error {
 	if a.mtu != 0 && l.MTU != a.mtu {
-		return chain.Errorf(codeBridge, "bridge %s has MTU %d, mtu asks for %d, and it is not this link's to change: leave out "+
-			"mtu, or type: ip link set %s mtu %d", l.Describe(), l.MTU, a.mtu, l.Name, a.mtu)
+		return chain.Errorf(codeBridge, "bridge %s has MTU %d, mtu asks for %d, and it is not this link's to change: "+
+			"leave out mtu, or type: ip link set %s mtu %d", l.Describe(), l.MTU, a.mtu, l.Name, a.mtu)
 	}
 	if a.Conf.filters() && !l.Bridge.Filters {
 		if !l.Bridge.CanFilter {
@@ -86,10 +86,10 @@ func (c *conn) restoreBridge(was *nl.Link, set setting, ports []int) error {
 
 // removeBridge removes a bridge that this link has made, unless it has another port than the uplink.
 //
-// The kernel cannot be asked to remove a bridge if it has no ports, and an ADD puts its port on a bridge without taking
-// the lock. So the bridge is first marked as being removed, and then its ports are looked at; an ADD first puts its port
-// on, and then looks at the mark. Whichever comes second sees the other: this function the port, and leaves the bridge,
-// or the ADD the mark, and waits for the lock to make the bridge again.
+// The kernel cannot be asked to remove a bridge if it has no ports, and an ADD puts its port on a bridge without
+// taking the lock. So the bridge is first marked as being removed, and then its ports are looked at; an ADD first
+// puts its port on, and then looks at the mark. Whichever comes second sees the other: this function the port, and
+// leaves the bridge, or the ADD the mark, and waits for the lock to make the bridge again.
 func (c *conn) removeBridge(ctx context.Context, name, uplink string) error {
 	if l, used, err := c.bridgeInUse(name, uplink); err != nil || l == nil || used {
 		return err

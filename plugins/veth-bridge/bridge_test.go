@@ -57,9 +57,12 @@ func TestOwnBridgeIsBroughtInLine(t *testing.T) {
 	}{
 		{"MTU", `"mtu": 1400`, func(t *testing.T, b netlink.Link) { must(t, netlink.LinkSetMTU(b, 1500)) }, "MTU"},
 		{"down", "", func(t *testing.T, b netlink.Link) { must(t, netlink.LinkSetDown(b)) }, "down"},
-		{"not promiscuous", `"promiscMode": true`, func(t *testing.T, b netlink.Link) { must(t, netlink.SetPromiscOff(b)) }, "promiscuous"},
+		{"not promiscuous", `"promiscMode": true`, func(t *testing.T, b netlink.Link) { must(t, netlink.SetPromiscOff(b)) },
+			"promiscuous"},
 		{"without its mark", "", func(t *testing.T, b netlink.Link) { must(t, netlink.LinkSetAlias(b, "")) }, "quite made"},
-		{"left while being removed", "", func(t *testing.T, b netlink.Link) { must(t, netlink.LinkSetAlias(b, removingMark)) }, "removed"},
+		{"left while being removed", "", func(t *testing.T, b netlink.Link) {
+			must(t, netlink.LinkSetAlias(b, removingMark))
+		}, "removed"},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			c, other := newContainer(t), newContainer(t)

@@ -14,9 +14,9 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nl"
 )
 
-// check verifies every object of the attachment, by what it is and not only by its name. It reports all that is wrong at
-// once. A later link may change the MAC and the MTU of the container's interface, and may bring it up; who an interface
-// is, its index and its other end say.
+// check verifies every object of the attachment, by what it is and not only by its name. It reports all that is wrong
+// at once. A later link may change the MAC and the MTU of the container's interface, and may bring it up; who an
+// interface is, its index and its other end say.
 func check(_ context.Context, r *request) error {
 	if r.Conf.MTU == mtuAuto {
 		r.Conf.MTU = "" // the way out may be another one than at ADD
@@ -93,7 +93,8 @@ func (a *attachment) checkPort() error {
 	case links[0] == nil:
 		return broken("the host's end %s of the veth is missing", a.owner.HostVeth())
 	case links[0].Alias != a.owner.Tag():
-		return broken("interface %s is not this attachment's veth, whose alias would be %q", links[0].Describe(), a.owner.Tag())
+		return broken("interface %s is not this attachment's veth, whose alias would be %q", links[0].Describe(),
+			a.owner.Tag())
 	default:
 		a.port = links[0]
 		errs = append(errs, a.checkContainer())

@@ -48,7 +48,8 @@ func TestDrift(t *testing.T) {
 		{"isolation", "", func(t *testing.T, c container) {
 			must(t, netlink.LinkSetIsolated(mustHave(t, c.owner().HostVeth()), true))
 		}, []string{"portIsolation is true, not false"}},
-		{"container's end down", "", func(t *testing.T, c container) { c.change(t, netlink.LinkSetDown) }, []string{"eth0", "is down"}},
+		{"container's end down", "", func(t *testing.T, c container) { c.change(t, netlink.LinkSetDown) },
+			[]string{"eth0", "is down"}},
 		{"container's end renamed", "", func(t *testing.T, c container) {
 			c.change(t, netlink.LinkSetDown)
 			c.change(t, func(l netlink.Link) error { return netlink.LinkSetName(l, "eth9") })

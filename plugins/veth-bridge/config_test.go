@@ -106,7 +106,8 @@ func TestMTURoundTrip(t *testing.T) {
 }
 
 func FuzzConfig(f *testing.F) {
-	for _, keys := range []string{`"mtu": "auto"`, `"vlanTrunk": [{"minID": 1, "maxID": 4094}]`, `"runtimeConfig": {"mac": "02:00:00:00:00:01"}`} {
+	for _, keys := range []string{`"mtu": "auto"`, `"vlanTrunk": [{"minID": 1, "maxID": 4094}]`,
+		`"runtimeConfig": {"mac": "02:00:00:00:00:01"}`} {
 		f.Add("{" + keys + "}")
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -12,8 +12,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-// del removes what carries the attachment's tag, found by the name that follows from it: no namespace, no prevResult and
-// no configuration is needed, and it costs the same however many attachments there are.
+// del removes what carries the attachment's tag, found by the name that follows from it: no namespace, no prevResult
+// and no configuration is needed, and it costs the same however many attachments there are.
 func del(ctx context.Context, r *request) error {
 	c, err := dial()
 	if err != nil {
@@ -45,7 +45,8 @@ func removePort(c *conn, r *request, o owner.Owner) error {
 	case isOurs(veth, o):
 		return errors.Join(err, c.delete(veth))
 	}
-	r.Log.Warn("an interface has the name of the attachment's veth and is not ours: left alone", "interface", veth.Describe())
+	r.Log.Warn("an interface has the name of the attachment's veth and is not ours: left alone", "interface",
+		veth.Describe())
 	return err
 }
 
@@ -62,7 +63,9 @@ func gc(_ context.Context, r *request) error {
 		o := owner.Owner{Network: r.Network, ContainerID: v.ContainerID, IfName: v.IfName}
 		keepTag[o.Tag()], keepName[o.HostVeth()] = true, true
 	}
-	links, err := nl.List(c.Conn, nl.ListLinks(nil), func(body []byte) []*nl.Link { return []*nl.Link{nl.ParseLink(body)} })
+	links, err := nl.List(c.Conn, nl.ListLinks(nil), func(body []byte) []*nl.Link {
+		return []*nl.Link{nl.ParseLink(body)}
+	})
 	errs := []error{err}
 	prefix := owner.NetworkPrefix(r.Network)
 	for _, l := range links {

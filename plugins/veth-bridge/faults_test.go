@@ -28,9 +28,8 @@ func TestFailedAddRestores(t *testing.T) {
 		}},
 		{"uplink", `"uplink": "up0"`, 5, func(t *testing.T) { must(t, netlink.LinkSetDown(addVeth(t, "up0"))) }},
 		{"tap", tapKeys + `, "hairpinMode": true`, 3, func(t *testing.T) { must(t, netlink.LinkSetDown(addTap(t))) }},
-		{"tap that is down, guarded", tapKeys + `, "macspoofchk": true, "runtimeConfig": {"mac": "02:00:00:00:00:77"}`, 4, func(t *testing.T) {
-			must(t, netlink.LinkSetDown(addTap(t)))
-		}},
+		{"tap that is guarded", tapKeys + `, "macspoofchk": true, "runtimeConfig": {"mac": "02:00:00:00:00:77"}`, 4,
+			func(t *testing.T) { must(t, netlink.LinkSetDown(addTap(t))) }},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			c := newContainer(t)
@@ -44,7 +43,8 @@ func TestFailedAddRestores(t *testing.T) {
 	}
 }
 
-// TestUndoKeepsWhatOthersUse: a change of the bridge is not taken back when another attachment has come that relies on it.
+// TestUndoKeepsWhatOthersUse: a change of the bridge is not taken back when another attachment has come that relies
+// on it.
 func TestUndoKeepsWhatOthersUse(t *testing.T) {
 	c := newContainer(t)
 	c.add(t, `"mtu": 1400`)

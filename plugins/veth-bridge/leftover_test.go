@@ -157,7 +157,8 @@ func TestDelNeedsNothing(t *testing.T) {
 		{"no namespace", func(_ *testing.T, call *chaintest.Call) { call.NetNS = "" }},
 		{"a namespace that is gone", func(_ *testing.T, call *chaintest.Call) { call.NetNS = "/run/netns/gone" }},
 		{"keys of another version", func(_ *testing.T, call *chaintest.Call) {
-			call.Config = `{"cniVersion": "1.1.0", "name": "net", "type": "veth-bridge", "mtu": {"x": 1}, "vlan": "old", "bridge": 7}`
+			call.Config = `{"cniVersion": "1.1.0", "name": "net", "type": "veth-bridge",
+				"mtu": {"x": 1}, "vlan": "old", "bridge": 7}`
 		}},
 		{"macspoofchk taken out of the configuration", func(_ *testing.T, call *chaintest.Call) {
 			call.Config = `{"cniVersion": "1.1.0", "name": "net", "type": "veth-bridge"}`
@@ -232,7 +233,10 @@ func TestRenamedNetwork(t *testing.T) {
 }
 
 func TestAltNameHoldsTheTag(t *testing.T) {
-	for _, o := range []owner.Owner{{Network: "net", ContainerID: "c", IfName: "eth0"}, {Network: "a.b", ContainerID: "c_1", IfName: "x,y"}} {
+	for _, o := range []owner.Owner{
+		{Network: "net", ContainerID: "c", IfName: "eth0"},
+		{Network: "a.b", ContainerID: "c_1", IfName: "x,y"},
+	} {
 		if diff := cmp.Diff(o.Tag(), tagOfAltName(altNameOf(o))); diff != "" || strings.Contains(altNameOf(o), "/") {
 			t.Errorf("%s becomes %s", o.Tag(), altNameOf(o))
 		}

@@ -20,8 +20,9 @@ import (
 
 // names of attributes, by those of the attributes around them.
 var attrNames = map[string]map[uint16]string{
-	"": {unix.IFLA_IFNAME: "name", unix.IFLA_ADDRESS: "address", unix.IFLA_MTU: "mtu", unix.IFLA_NET_NS_FD: "ns", unix.IFLA_MASTER: "master",
-		unix.IFLA_IFALIAS: "alias", unix.IFLA_LINKINFO: "info", unix.IFLA_PROTINFO: "port", unix.IFLA_AF_SPEC: "spec", unix.IFLA_PROP_LIST: "properties"},
+	"": {unix.IFLA_IFNAME: "name", unix.IFLA_ADDRESS: "address", unix.IFLA_MTU: "mtu", unix.IFLA_NET_NS_FD: "ns",
+		unix.IFLA_MASTER: "master", unix.IFLA_IFALIAS: "alias", unix.IFLA_LINKINFO: "info", unix.IFLA_PROTINFO: "port",
+		unix.IFLA_AF_SPEC: "spec", unix.IFLA_PROP_LIST: "properties"},
 	"info":       {unix.IFLA_INFO_KIND: "kind", unix.IFLA_INFO_DATA: "data"},
 	"data":       {vethInfoPeer: "peer", unix.IFLA_BR_VLAN_FILTERING: "vlan_filtering"},
 	"port":       {unix.IFLA_BRPORT_MODE: "hairpin", unix.IFLA_BRPORT_ISOLATED: "isolated"},
@@ -31,7 +32,9 @@ var attrNames = map[string]map[uint16]string{
 
 // show writes a message for people: the kind, the index, the flags, and the attributes in their order.
 func show(m nl.Message) string {
-	kinds := map[uint16]string{unix.RTM_NEWLINK: "new", unix.RTM_SETLINK: "set", unix.RTM_DELLINK: "del", unix.RTM_NEWLINKPROP: "newprop"}
+	kinds := map[uint16]string{
+		unix.RTM_NEWLINK: "new", unix.RTM_SETLINK: "set", unix.RTM_DELLINK: "del", unix.RTM_NEWLINKPROP: "newprop",
+	}
 	var w nlsock.Writer
 	m.Write(&w, 1)
 	body := w.Buf[unix.NLMSG_HDRLEN:]
@@ -82,8 +85,8 @@ func showAttrs(around string, data []byte) string {
 
 // TestMessages: what the kernel is asked for.
 func TestMessages(t *testing.T) {
-	p := pair{host: "veth0", container: "eth0", hostMAC: []byte{2, 0, 0, 0, 0, 1}, containerMAC: []byte{2, 0, 0, 0, 0, 2}, mtu: 1400,
-		up: true, ns: os.Stdin}
+	p := pair{host: "veth0", container: "eth0", hostMAC: []byte{2, 0, 0, 0, 0, 1}, containerMAC: []byte{2, 0, 0, 0, 0, 2},
+		mtu: 1400, up: true, ns: os.Stdin}
 	down := p
 	down.up, down.mtu = false, 0
 	on := true
@@ -96,13 +99,15 @@ func TestMessages(t *testing.T) {
 			"info{kind veth data{peer{name veth0 address 020000000001 mtu 1400}}}"},
 		{"a veth whose inner end stays down", down.make(), "new exclusive ns 0 name eth0 address 020000000002 " +
 			"info{kind veth data{peer{name veth0 address 020000000001}}}"},
-		{"bridge", bridgeMessage("cni0", []byte{2, 0, 0, 0, 0, 3}), "new exclusive name cni0 address 020000000003 info{kind bridge}"},
+		{"bridge", bridgeMessage("cni0", []byte{2, 0, 0, 0, 0, 3}), "new exclusive name cni0 address 020000000003 " +
+			"info{kind bridge}"},
 		{"change of a bridge", setting{mtu: 1400, alias: bridgeMark, filters: &on, flags: 0x101, change: 0x101}.message(4),
 			`new #4 flags 0x101/0x101 mtu 1400 alias "cni-chain:bridge" info{kind bridge data{vlan_filtering 1}}`},
 		{"plain port, up at once", setMaster(5, 4, unix.IFF_UP), "set #5 flags 0x1/0x1 master 4"},
 		{"port flags", portFlags(5, true, false), "set port #5 port{hairpin 1 isolated 0}"},
 		{"tag", setAlias(5, "cni-chain:net/c/eth0"), `set #5 alias "cni-chain:net/c/eth0"`},
-		{"mark of a tap", property(unix.RTM_NEWLINKPROP, 5, "cni-chain:net,c,eth0"), "newprop exclusive #5 properties{altname cni-chain:net,c,eth0}"},
+		{"mark of a tap", property(unix.RTM_NEWLINKPROP, 5, "cni-chain:net,c,eth0"), "newprop exclusive #5 " +
+			"properties{altname cni-chain:net,c,eth0}"},
 	} {
 		if diff := cmp.Diff(c.want, show(c.m)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
@@ -125,8 +130,10 @@ func TestVLANMessages(t *testing.T) {
 		{"the default one", `"vlan": 1`, []string{"set port #5 spec{1/0x6}"}},
 		{"trunk by ID", `"vlanTrunk": [{"id": 7}, {"id": 9}]`, []string{"set port #5 spec{7/0x0 9/0x0 1/0x6}"}},
 		{"trunk by range", `"vlanTrunk": [{"minID": 7, "maxID": 9}]`, []string{"set port #5 spec{7/0x8 9/0x10 1/0x6}"}},
-		{"trunk by both", `"vlanTrunk": [{"id": 3, "minID": 7, "maxID": 9}]`, []string{"set port #5 spec{7/0x8 9/0x10 3/0x0 1/0x6}"}},
-		{"vlan and trunk", `"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]`, []string{"set port #5 spec{7/0x8 9/0x10 8/0x6}", leave}},
+		{"trunk by both", `"vlanTrunk": [{"id": 3, "minID": 7, "maxID": 9}]`, []string{"set port #5 spec{7/0x8 9/0x10 " +
+			"3/0x0 1/0x6}"}},
+		{"vlan and trunk", `"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]`, []string{"set port #5 spec{7/0x8 9/0x10 " +
+			"8/0x6}", leave}},
 		{"a range with the default one", `"vlan": 8, "vlanTrunk": [{"minID": 1, "maxID": 4094}]`,
 			[]string{"set port #5 spec{1/0x8 4094/0x10 8/0x6}"}},
 	} {
@@ -184,7 +191,9 @@ func TestVLANs(t *testing.T) {
 		c.del(t, keys)
 		testnet.Lacks(t, "VLAN filtering of bridges")
 	}
-	for _, keys := range []string{`"vlan": 7`, `"vlanTrunk": [{"minID": 7, "maxID": 9}]`, `"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]`} {
+	for _, keys := range []string{
+		`"vlan": 7`, `"vlanTrunk": [{"minID": 7, "maxID": 9}]`, `"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]`,
+	} {
 		t.Run(keys, func(t *testing.T) {
 			c := newContainer(t)
 			c.check(t, keys, c.add(t, keys)).OK(t)

@@ -37,7 +37,8 @@ func (a *attachment) join(ctx context.Context) error {
 			return err
 		}
 	}
-	return chain.Errorf(chain.CodeTryAgain, "bridge %s was removed or changed %d times meanwhile: is another program at it?",
+	return chain.Errorf(chain.CodeTryAgain, "bridge %s was removed or changed %d times meanwhile: is another program "+
+		"at it?",
 		a.Conf.Bridge, joinTries)
 }
 
@@ -165,7 +166,8 @@ func (a *attachment) waitForwarding(ctx context.Context) error {
 			return err
 		}
 		if a.bridge == nil {
-			return chain.Errorf(chain.CodeTryAgain, "bridge %s was removed while %s waited to forward", a.Conf.Bridge, a.port.Name)
+			return chain.Errorf(chain.CodeTryAgain, "bridge %s was removed while %s waited to forward", a.Conf.Bridge,
+				a.port.Name)
 		}
 		if a.port.Port.State == nl.Forwarding || !a.port.Carrier() {
 			return nil

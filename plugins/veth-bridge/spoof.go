@@ -22,24 +22,26 @@ import (
 //
 //	iifname @guarded iifname . ether saddr != @allowed counter drop
 //
-// What the register has of each port refers to the counter guardedPorts, so that the kernel knows when the last one goes:
-// then the table goes too.
+// What the register has of each port refers to the counter guardedPorts, so that the kernel knows when the last one
+// goes: then the table goes too.
 var (
 	guardedPorts = "guarded-ports"
 	guarded      = &nft.Set{Name: "guarded", Key: []nft.Type{nft.IfName}}
 	allowed      = &nft.Set{Name: "allowed", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
 	guards       = nft.NewRegister(nft.Bridge, "guards", guarded, allowed).Counted(guardedPorts)
 
-	guardChain = nft.Chain{Name: "prerouting", Hook: &nft.Hook{Type: "filter", Num: nfBridgePreRouting, Priority: guardPriority}}
-	guardRule  = nft.Rule{
+	guardChain = nft.Chain{Name: "prerouting", Hook: &nft.Hook{
+		Type: "filter", Num: nfBridgePreRouting, Priority: guardPriority,
+	}}
+	guardRule = nft.Rule{
 		Comment: "macspoofchk",
 		Exprs: nft.All(nft.In(guarded, nft.InputName), nft.NotIn(allowed, nft.InputName, nft.EtherSource),
 			[]expr.Any{&expr.Counter{}, nft.Drop()}),
 	}
 )
 
-// NF_BR_PRE_ROUTING and NF_BR_PRI_FIRST + 2^31 - 300, as of linux/netfilter_bridge.h: before NAT of bridged frames, where
-// upstream's bridge checks too.
+// NF_BR_PRE_ROUTING and NF_BR_PRI_FIRST + 2^31 - 300, as of linux/netfilter_bridge.h: before NAT of bridged frames,
+// where upstream's bridge checks too.
 const (
 	nfBridgePreRouting = 0
 	guardPriority      = -300
@@ -52,8 +54,8 @@ func (a *attachment) guard() error {
 	}
 	mac := a.mac
 	if mac == nil {
-		return chain.Errorf(chain.CodeConfig, "macspoofchk: the interface %s is of an earlier link, and the MAC behind it is not "+
-			"known: give it (capability mac)", a.port.Name)
+		return chain.Errorf(chain.CodeConfig, "macspoofchk: the interface %s is of an earlier link, and the MAC behind "+
+			"it is not known: give it (capability mac)", a.port.Name)
 	}
 	c, err := nft.Open()
 	if err != nil {
@@ -146,6 +148,25 @@ func deleteGuard(c *nft.Conn, tag string) error {
 		tx.DeleteTable()
 	}
 	if err := tx.Commit(); err != nil && !errors.Is(err, unix.ENOENT) { // ENOENT: another DEL was faster
+		return err
+	}
+	if len(unused) > 0 {
+		return nil
+	}
+	return deleteUnused(c)
+}
+
+// deleteUnused deletes the table when nobody uses it: two DELs at once see each other's references, and each takes the
+// other for the last. EBUSY and ENOENT say that somebody has come, or was faster.
+func deleteUnused(c *nft.Conn) error {
+	counters, err := c.Counters(nft.Bridge, guardedPorts)
+	if err != nil || counters[0] == nil || counters[0].Use > 0 {
+		return err
+	}
+	tx := c.Begin(nft.Bridge)
+	tx.DeleteCounter(guardedPorts)
+	tx.DeleteTable()
+	if err := tx.Commit(); err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return nil

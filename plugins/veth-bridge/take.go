@@ -17,15 +17,16 @@ import (
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-// altNameOf is the alternative name by which an interface of an earlier link carries its owner's tag. Its alias may be
-// somebody's; an alternative name is one more, and the kernel finds an interface by it. A "/" may not be in one (iproute2).
+// altNameOf is the alternative name by which an interface of an earlier link carries its owner's tag. Its alias may
+// be somebody's; an alternative name is one more, and the kernel finds an interface by it. A "/" may not be in one
+// (iproute2).
 func altNameOf(o owner.Owner) string { return strings.ReplaceAll(o.Tag(), "/", ",") }
 
 // ownerOfAltName is the tag that an alternative name carries.
 func tagOfAltName(name string) string { return strings.Replace(name, ",", "/", 2) }
 
-// takeInterface finds the interface that an earlier link has made, and marks it as the container's port. What it is (MAC,
-// MTU) is that link's business.
+// takeInterface finds the interface that an earlier link has made, and marks it as the container's port. What it is
+// (MAC, MTU) is that link's business.
 func (a *attachment) takeInterface(name string) error {
 	l, err := a.conn.Link(nl.Which{Name: name})
 	if err != nil {
@@ -38,8 +39,8 @@ func (a *attachment) takeInterface(name string) error {
 	case slices.Contains(l.AltNames, altName) && l.Master != 0:
 		return a.errExists("the attachment exists: %s is connected by %s", a.owner, l.Name)
 	case l.Master != 0:
-		return chain.Errorf(codeForeign, "interface %s is a port already, of the interface with index %d: the link that made it "+
-			"is not to connect it", l.Describe(), l.Master)
+		return chain.Errorf(codeForeign, "interface %s is a port already, of the interface with index %d: the link that "+
+			"made it is not to connect it", l.Describe(), l.Master)
 	case a.mtu != 0 && l.MTU != a.mtu:
 		return chain.Errorf(codeForeign, "interface %s has MTU %d, mtu asks for %d: give it in the link that makes the "+
 			"interface", l.Describe(), l.MTU, a.mtu)
@@ -49,8 +50,9 @@ func (a *attachment) takeInterface(name string) error {
 		return nil // left by an ADD that was killed
 	}
 	index := l.Index
-	err = a.Do(fmt.Sprintf("mark %s as %s", name, altName), func() error { return a.conn.Do(property(unix.RTM_NEWLINKPROP, index, altName)) },
-		undoing(func(c *conn) error { return c.unmark(index, altName) }))
+	err = a.Do(fmt.Sprintf("mark %s as %s", name, altName), func() error {
+		return a.conn.Do(property(unix.RTM_NEWLINKPROP, index, altName))
+	}, undoing(func(c *conn) error { return c.unmark(index, altName) }))
 	if errors.Is(err, unix.EEXIST) {
 		err = a.errExists("another interface has the alternative name %q", altName)
 	}

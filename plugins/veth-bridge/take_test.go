@@ -14,7 +14,8 @@ import (
 )
 
 // tapKeys is a prevResult as a link leaves it that makes a tap on the host for a virtual machine.
-const tapKeys = `"prevResult": {"interfaces": [{"name": "tap0", "mac": "02:00:00:00:00:77"}], "ips": [{"address": "192.0.2.7/24", "interface": 0}]}`
+const tapKeys = `"prevResult": {"interfaces": [{"name": "tap0", "mac": "02:00:00:00:00:77"}],
+	"ips": [{"address": "192.0.2.7/24", "interface": 0}]}`
 
 // addTap makes an interface for which there is nobody at the other end yet; a veth does as well as a tap.
 func addTap(t *testing.T) netlink.Link {
@@ -105,11 +106,13 @@ func TestTapRefused(t *testing.T) {
 		says       []string
 	}{
 		{"missing", tapKeys, func(*testing.T) {}, 7, []string{"tap0", "not there"}},
-		{"another's port", tapKeys, func(t *testing.T) { must(t, netlink.LinkSetMaster(addTap(t), addBridge(t, "br7", 0, true))) },
-			codeForeign, []string{"tap0", "port already"}},
-		{"other MTU", with(tapKeys, `"mtu": 1400`), func(t *testing.T) { addTap(t) }, codeForeign, []string{"tap0", "1500", "1400"}},
-		{"two of them", `"prevResult": {"interfaces": [{"name": "tap0"}, {"name": "tap1"}]}`, func(t *testing.T) { addTap(t) }, 7,
-			[]string{"tap0", "tap1", "only one"}},
+		{"another's port", tapKeys, func(t *testing.T) {
+			must(t, netlink.LinkSetMaster(addTap(t), addBridge(t, "br7", 0, true)))
+		}, codeForeign, []string{"tap0", "port already"}},
+		{"other MTU", with(tapKeys, `"mtu": 1400`), func(t *testing.T) { addTap(t) }, codeForeign,
+			[]string{"tap0", "1500", "1400"}},
+		{"two of them", `"prevResult": {"interfaces": [{"name": "tap0"}, {"name": "tap1"}]}`,
+			func(t *testing.T) { addTap(t) }, 7, []string{"tap0", "tap1", "only one"}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			c := newContainer(t)

@@ -36,8 +36,8 @@ func (a *attachment) ensureUplink() error {
 	}))
 }
 
-// trunkUplink lets the uplink carry the port's VLANs, tagged, so that they reach those of other hosts. It is not undone:
-// another attachment may have joined the same VLANs, and being in one takes nothing from anybody.
+// trunkUplink lets the uplink carry the port's VLANs, tagged, so that they reach those of other hosts. It is not
+// undone: another attachment may have joined the same VLANs, and being in one takes nothing from anybody.
 func (a *attachment) trunkUplink() error {
 	join, _ := vlanPlan(&a.Conf, a.bridge.Bridge.DefaultPVID)
 	if a.uplink == nil || len(join) == 0 {
@@ -61,10 +61,11 @@ func (a *attachment) usableUplink() error {
 	case a.bridge != nil && l.Master == a.bridge.Index:
 		return nil
 	case l.Master != 0:
-		return chain.Errorf(codeBridge, "uplink %s is a port of another interface (index %d) already: take it off (ip link set "+
-			"%s nomaster), or give another uplink", l.Describe(), l.Master, l.Name)
+		return chain.Errorf(codeBridge, "uplink %s is a port of another interface (index %d) already: take it off (ip "+
+			"link set %s nomaster), or give another uplink", l.Describe(), l.Master, l.Name)
 	case a.mtu > l.MTU:
-		return chain.Errorf(codeBridge, "uplink %s has MTU %d, less than the %d that mtu asks for: larger frames would be lost",
+		return chain.Errorf(codeBridge, "uplink %s has MTU %d, less than the %d that mtu asks for: larger frames would "+
+			"be lost",
 			l.Describe(), l.MTU, a.mtu)
 	}
 	inUse, err := a.conn.usedAs(l.Index)
@@ -72,8 +73,8 @@ func (a *attachment) usableUplink() error {
 		return err
 	}
 	if inUse != "" {
-		return chain.Errorf(codeBridge, "uplink %s has %s: an interface on a bridge cannot use its own, so the host would lose "+
-			"it: move it to bridge %s, or give another uplink", l.Describe(), inUse, a.Conf.Bridge)
+		return chain.Errorf(codeBridge, "uplink %s has %s: an interface on a bridge cannot use its own, so the host "+
+			"would lose it: move it to bridge %s, or give another uplink", l.Describe(), inUse, a.Conf.Bridge)
 	}
 	return nil
 }

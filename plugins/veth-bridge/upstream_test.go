@@ -56,7 +56,8 @@ func TestUpstream620BridgeMACOfZeros(t *testing.T) {
 	}
 }
 
-// TestUpstream805VethMACChangesAfterAdd: a MAC that the kernel has drawn may be changed by udev; one that was given is not.
+// TestUpstream805VethMACChangesAfterAdd: a MAC that the kernel has drawn may be changed by udev; one that was given
+// is not.
 func TestUpstream805VethMACChangesAfterAdd(t *testing.T) {
 	c := newContainer(t)
 	c.add(t, "")
@@ -154,8 +155,8 @@ func TestUpstream366RaceForTheBridge(t *testing.T) {
 	}
 }
 
-// TestUpstream965NativeVLANInTheTrunk: also #231. Upstream adds the trunk after the native VLAN, which then is native no
-// more when the trunk has it.
+// TestUpstream965NativeVLANInTheTrunk: also #231. Upstream adds the trunk after the native VLAN, which then is native
+// no more when the trunk has it.
 func TestUpstream965NativeVLANInTheTrunk(t *testing.T) {
 	join, _ := vlanPlan(decode(t, `"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]`), 1)
 	if flags, _ := memberOf(join, 8); flags != vlanPVID|vlanUntagged {
@@ -172,7 +173,8 @@ func TestUpstreamSeenResultWithoutMTU(t *testing.T) {
 	}
 }
 
-// TestUpstreamSeenTapIsIgnored: CNI's conventions let a bridge take a host interface of prevResult; upstream makes a veth.
+// TestUpstreamSeenTapIsIgnored: CNI's conventions let a bridge take a host interface of prevResult; upstream makes a
+// veth.
 func TestUpstreamSeenTapIsIgnored(t *testing.T) {
 	c := newContainer(t)
 	addTap(t)
@@ -187,8 +189,8 @@ func TestUpstreamSeenUnknownKeysAreIgnored(t *testing.T) {
 	newContainer(t).run(t, "ADD", `"mtuu": 9000`).Fails(t, 2, "mtuu", "9000", `"mtu"`)
 }
 
-// TestUpstreamSeenHostNamespace: ADD in the host's own namespace makes the interface, and then an error; DEL deletes the
-// host's.
+// TestUpstreamSeenHostNamespace: ADD in the host's own namespace makes the interface, and then an error; DEL deletes
+// the host's.
 func TestUpstreamSeenHostNamespace(t *testing.T) {
 	c := newContainer(t)
 	addVeth(t, "eth0")

@@ -98,8 +98,8 @@ func (a *attachment) makeVeth() error {
 
 // errTaken is the error for a container that has an interface of that name from elsewhere.
 func (a *attachment) errTaken() error {
-	return chain.Errorf(codeExists, "interface %s exists in %s already, and not by this link: nothing was changed; find out what "+
-		"made it, or give CNI_IFNAME another name", a.IfName, a.NetNS)
+	return chain.Errorf(codeExists, "interface %s exists in %s already, and not by this link: nothing was changed; "+
+		"find out what made it, or give CNI_IFNAME another name", a.IfName, a.NetNS)
 }
 
 // errVanished is the error for a link of ours that has gone while it was worked on.
@@ -158,8 +158,8 @@ func (a *attachment) clearWay() error {
 	case leftover:
 		return a.Do("remove "+host.Name+", left by an earlier ADD", func() error { return a.conn.delete(host) }, nil)
 	}
-	return chain.Errorf(codeForeign, "the host has an interface %s that is not ours, where the container's veth is to be: "+
-		"remove or rename it", host.Describe())
+	return chain.Errorf(codeForeign, "the host has an interface %s that is not ours, where the container's veth is to "+
+		"be: remove or rename it", host.Describe())
 }
 
 // deleteVeth deletes the attachment's veth, if the link of that name is the attachment's.

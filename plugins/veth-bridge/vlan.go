@@ -16,7 +16,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
-// What golang.org/x/sys does not name: IFLA_BRIDGE_VLAN_INFO, BRIDGE_VLAN_INFO_ and BRIDGE_VLANDB_ of linux/if_bridge.h.
+// What golang.org/x/sys does not name: IFLA_BRIDGE_VLAN_INFO, BRIDGE_VLAN_INFO_ and BRIDGE_VLANDB_ of
+// linux/if_bridge.h.
 const (
 	attrVLANInfo = 2
 
@@ -71,7 +72,8 @@ func vlanSettings(index int, conf *Config, defaultPVID uint16) []portSetting {
 	if len(join) == 0 {
 		return nil
 	}
-	settings := []portSetting{{what: "join VLANs " + vlanText(join), vlan: true, message: vlanMessage(unix.RTM_SETLINK, index, join)}}
+	settings := []portSetting{{what: "join VLANs " + vlanText(join), vlan: true,
+		message: vlanMessage(unix.RTM_SETLINK, index, join)}}
 	if leave != 0 {
 		settings = append(settings, portSetting{what: fmt.Sprintf("leave default VLAN %d", leave), vlan: true,
 			message: vlanMessage(unix.RTM_DELLINK, index, []vlans{{leave, leave, 0}})})

@@ -170,8 +170,8 @@ func (c container) inside(t *testing.T, name string) (l netlink.Link) {
 	return l
 }
 
-// addBridge makes a bridge that is not ours. It has a MAC of its own, as otherwise the kernel gives it that of a port, and
-// zeros when the last port goes.
+// addBridge makes a bridge that is not ours. It has a MAC of its own, as otherwise the kernel gives it that of a
+// port, and zeros when the last port goes.
 func addBridge(t *testing.T, name string, mtu int, up bool) netlink.Link {
 	t.Helper()
 	attrs := netlink.NewLinkAttrs()
@@ -230,17 +230,21 @@ func (c container) address(t *testing.T, prefix string) {
 	must(t, c.ns.Do(func() error { return testnet.Configure(c.ifName, netip.MustParsePrefix(prefix)) }))
 }
 
-// silence is how long to wait for what should not come.
+// silence is how long to wait for an answer that should not come.
 const silence = 300 * time.Millisecond
 
-// reaches says whether a program in one container gets an answer from one in another.
-func reaches(t *testing.T, from, to container, address string) bool {
+// reach tests whether a program in one container gets an answer from one in another, as it should or should not.
+func reach(t *testing.T, from, to container, address string, should bool) {
 	t.Helper()
 	port := to.ns.StartServer(t, "udp", netip.AddrPortFrom(netip.MustParseAddr(address), 0).String())
-	ctx, cancel := context.WithTimeout(t.Context(), silence)
+	ctx, cancel := t.Context(), func() {}
+	if !should {
+		ctx, cancel = context.WithTimeout(ctx, silence)
+	}
 	defer cancel()
-	_, err := from.ns.Ask(ctx, "udp", fmt.Sprintf("%s:%d", address, port))
-	return err == nil
+	if _, err := from.ns.Ask(ctx, "udp", fmt.Sprintf("%s:%d", address, port)); (err == nil) != should {
+		t.Errorf("%s asks %s: %v, want an answer: %v", from.id, to.id, err, should)
+	}
 }
 
 // setBridgeNumbers sets attributes of a bridge for which the library has no name.
@@ -250,7 +254,8 @@ func setBridgeNumbers(bridge netlink.Link, numbers map[uint16]uint32) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: nl.IfInfo(bridge.Attrs().Index, 0, 0), Attrs: func(w *nlsock.Writer) {
+	head := nl.IfInfo(bridge.Attrs().Index, 0, 0)
+	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: head, Attrs: func(w *nlsock.Writer) {
 		info := w.Nest(unix.IFLA_LINKINFO)
 		w.Text(unix.IFLA_INFO_KIND, "bridge")
 		data := w.Nest(unix.IFLA_INFO_DATA)
