@@ -13,8 +13,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
-// origin marks the addresses and routes that this plugin makes (IFA_PROTO and rtm_protocol; "proto 193" in iproute2), so
-// that DEL takes no others away. Numbers up to 4 are the kernel's and the administrator's, 193 is nobody's in
+// origin marks the addresses and routes that this plugin makes (IFA_PROTO and rtm_protocol; "proto 193" in iproute2),
+// so that DEL takes no others away. Numbers up to 4 are the kernel's and the administrator's, 193 is nobody's in
 // linux/rtnetlink.h and in iproute2's rt_protos. Linux before 5.18 forgets it of addresses: those then go with the
 // interface.
 const origin = 193
@@ -54,7 +54,8 @@ func ifaddrmsg(family uint8, bits int, index int) []byte {
 
 // addresses lists the addresses of one interface.
 func (c *conn) addresses(index int) ([]addr, error) {
-	all, err := list(c, message{kind: unix.RTM_GETADDR, head: ifaddrmsg(unix.AF_UNSPEC, 0, index)}, func(body []byte) []addr {
+	m := message{kind: unix.RTM_GETADDR, head: ifaddrmsg(unix.AF_UNSPEC, 0, index)}
+	all, err := list(c, m, func(body []byte) []addr {
 		if a, of, ok := parseAddr(body); ok && of == index {
 			return []addr{a}
 		}

@@ -30,12 +30,15 @@ func (a *announcer) close() { _ = unix.Close(a.fd) }
 // tell broadcasts one address: a gratuitous ARP request (RFC 5227, 3), or an unsolicited neighbour advertisement
 // (RFC 4861, 7.2.6).
 func (a *announcer) tell(l *link, ip netip.Addr) error {
-	protocol, to, packet := uint16(unix.ETH_P_ARP), net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, announceARP(l.mac, ip)
-	if ip.Is6() {
-		protocol, to, packet = unix.ETH_P_IPV6, net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}, announceND(l.mac, ip)
+	packet := announceARP(l.mac, ip)
+	address := &unix.SockaddrLinklayer{
+		Protocol: swap(unix.ETH_P_ARP), Ifindex: l.index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 	}
-	address := &unix.SockaddrLinklayer{Protocol: swap(protocol), Ifindex: l.index, Halen: 6}
-	copy(address.Addr[:], to)
+	if ip.Is6() {
+		packet = announceND(l.mac, ip)
+		// All nodes (RFC 2464, 7).
+		address.Protocol, address.Addr = swap(unix.ETH_P_IPV6), [8]byte{0x33, 0x33, 0, 0, 0, 1}
+	}
 	for {
 		err := unix.Sendto(a.fd, packet, 0, address)
 		if !errors.Is(err, unix.EINTR) {
@@ -96,8 +99,8 @@ func checksum(addresses, body []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// announceAll tells the neighbours of all addresses. A neighbour that does not hear it finds out a little later: nothing
-// here is an error.
+// announceAll tells the neighbours of all addresses. A neighbour that does not hear it finds out a little later:
+// nothing here is an error.
 func (b *container) announceAll(r *request, p *plan) {
 	if b.announce == nil || !b.link.speaksARP() {
 		return

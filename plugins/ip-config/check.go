@@ -53,7 +53,8 @@ func planOf(r *request, index int) *plan {
 			continue
 		}
 		p.routes = append(p.routes, p.resolve(route{
-			dst: dst.Masked(), gw: addrOf(given.GW), mtu: given.MTU, advmss: given.AdvMSS, priority: given.Priority, scope: given.Scope,
+			dst: dst.Masked(), gw: addrOf(given.GW), mtu: given.MTU, advmss: given.AdvMSS, priority: given.Priority,
+			scope: given.Scope,
 		}, nil))
 	}
 	return p
@@ -75,7 +76,7 @@ func checkContainer(r *request, p *plan) error {
 		case i < 0:
 			errs = append(errs, chain.Errorf(codeCheck, "the address %s is missing on %s in %s", a.prefix, r.IfName, r.NetNS))
 		case box.has[i].duplicate():
-			errs = append(errs, chain.Errorf(codeCheck, "the address %s of %s is in use by another host on the link", a.prefix, r.IfName))
+			errs = append(errs, chain.Errorf(codeCheck, "another host on the link has the address %s of %s", a.prefix, r.IfName))
 		}
 	}
 	return errors.Join(append(errs, box.checkRoutes(r, p))...)

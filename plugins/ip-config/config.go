@@ -166,7 +166,8 @@ func (c *Config) hasGateway() bool { return c.IsGateway || c.IsDefaultGateway }
 func (a Address) parse(path string) (address, error) {
 	prefix, err := netip.ParsePrefix(a.Address)
 	if err != nil {
-		return address{}, chain.Invalid(path+".address", a.Address, "an address with its prefix length is needed, like 10.0.0.5/24")
+		return address{}, chain.Invalid(path+".address", a.Address,
+			"an address with its prefix length is needed, like 10.0.0.5/24")
 	}
 	parsed := address{prefix: prefix}
 	if a.Gateway != "" {
@@ -229,16 +230,25 @@ func (r route) validate() error {
 		return fmt.Errorf("bits beyond the prefix are set, the network is %s", r.dst.Masked())
 	case r.gw.IsValid() && r.gw.Is4() != r.dst.Addr().Is4():
 		return fmt.Errorf("its gw %s is of the other address family", r.gw)
-	case r.mtu < 0 || r.mtu > math.MaxUint16:
-		return fmt.Errorf("mtu is %d: 0 to 65535", r.mtu)
-	case r.advmss < 0 || r.advmss > math.MaxUint16:
-		return fmt.Errorf("advmss is %d: 0 to 65535", r.advmss)
-	case r.priority < 0 || int64(r.priority) > math.MaxUint32:
-		return fmt.Errorf("priority is %d: 0 to 4294967295", r.priority)
-	case r.table != nil && (*r.table < 0 || int64(*r.table) > math.MaxUint32):
-		return fmt.Errorf("table is %d: 0 to 4294967295", *r.table)
-	case r.scope != nil && (*r.scope < 0 || *r.scope > math.MaxUint8):
-		return fmt.Errorf("scope is %d: 0 (everywhere), 253 (link) or 254 (host)", *r.scope)
+	}
+	table, scope := 0, 0
+	if r.table != nil {
+		table = *r.table
+	}
+	if r.scope != nil {
+		scope = *r.scope
+	}
+	for _, n := range []struct {
+		key   string
+		value int
+		max   int64
+	}{
+		{"mtu", r.mtu, math.MaxUint16}, {"advmss", r.advmss, math.MaxUint16},
+		{"priority", r.priority, math.MaxUint32}, {"table", table, math.MaxUint32}, {"scope", scope, math.MaxUint8},
+	} {
+		if n.value < 0 || int64(n.value) > n.max {
+			return fmt.Errorf("%s is %d: 0 to %d", n.key, n.value, n.max)
+		}
 	}
 	return nil
 }

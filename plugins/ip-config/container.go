@@ -27,7 +27,8 @@ type container struct {
 	watch    *os.File   // told of every change to an IPv6 address; nil unless asked for
 }
 
-// enter opens the container's namespace, and finds the interface there. toChange is for ADD, which will announce what it adds.
+// enter opens the container's namespace, and finds the interface there. toChange is for ADD, which will announce what
+// it adds.
 func enter(r *request, toChange bool) (box *container, err error) {
 	opened := &container{ns: r.Sandbox()}
 	defer func() {

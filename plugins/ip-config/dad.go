@@ -74,7 +74,8 @@ func (b *container) settle(ctx context.Context, r *request, p *plan) error {
 	}, nil)
 }
 
-// undecided says whether the kernel is still looking for a duplicate of a planned address, and errs when it has found one.
+// undecided says whether the kernel is still looking for a duplicate of a planned address; the error is that it has
+// found one.
 func undecided(has []addr, p *plan) (pending bool, err error) {
 	for _, a := range has {
 		if !slices.ContainsFunc(p.addresses, func(want address) bool { return want.prefix == a.prefix }) {

@@ -103,7 +103,8 @@ func (d *delegate) call(ctx context.Context, verb string) error {
 func (d *delegate) run(ctx context.Context, path, verb string) error {
 	ctx, cancel := d.deadline(ctx)
 	defer cancel()
-	return invoke.ExecPluginWithoutResult(ctx, path, d.r.Call.StdinData, d.args(verb), &process{name: d.String(), verb: verb})
+	process := &process{name: d.String(), verb: verb}
+	return invoke.ExecPluginWithoutResult(ctx, path, d.r.Call.StdinData, d.args(verb), process)
 }
 
 func (d *delegate) deadline(ctx context.Context) (context.Context, context.CancelFunc) {

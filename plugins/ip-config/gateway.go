@@ -41,8 +41,8 @@ func findGateway(r *request) (*gateway, error) {
 	}
 	bridge, err := c.linkByName(name)
 	if err == nil && bridge.kind != "bridge" {
-		err = chain.Errorf(chain.CodeConfig, "%q, where the gateway is to be, is not a bridge: isGateway goes with a plugin that "+
-			"connects to one, and \"bridge\" names it", name)
+		err = chain.Errorf(chain.CodeConfig, "%q, where the gateway is to be, is not a bridge: isGateway goes with a "+
+			"plugin that connects to one, and \"bridge\" names it", name)
 	}
 	if err != nil {
 		c.close()
@@ -210,8 +210,8 @@ func (g *gateway) restore(c gatewayChange) error {
 	return errors.Join(errs...)
 }
 
-// takeBack undoes a change, unless the bridge has other containers meanwhile, which may have found the address there. One
-// that comes while this looks is noticed by looking again: its port is there before it asks for the gateway.
+// takeBack undoes a change, unless the bridge has other containers meanwhile, which may have found the address there.
+// One that comes while this looks is noticed by looking again: its port is there before it asks for the gateway.
 func (g *gateway) takeBack(ctx context.Context, c gatewayChange) error {
 	if !c.added.IsValid() {
 		return nil
@@ -249,5 +249,6 @@ func (g *gateway) describe(result *current.Result) {
 	if g == nil || g.on == g.bridge {
 		return
 	}
-	result.Interfaces = append(result.Interfaces, &current.Interface{Name: g.on.name, Mac: g.on.mac.String(), Mtu: g.on.mtu})
+	vlan := &current.Interface{Name: g.on.name, Mac: g.on.mac.String(), Mtu: g.on.mtu}
+	result.Interfaces = append(result.Interfaces, vlan)
 }

@@ -145,7 +145,8 @@ func (m *iptablesMasq) pruneFamily(is4 bool, goes func(tag string) bool) error {
 		return err
 	}
 	lines, err := ipt.List(natTable, m.chain())
-	// iptables-nft has no error of its own for a chain that is not there, but a status (so does ChainExists of the library).
+	// iptables-nft has no words of its own for a chain that is not there, but a status (as the library's ChainExists
+	// takes it).
 	var refused *iptables.Error
 	if errors.As(err, &refused) && refused.ExitStatus() == 1 {
 		return nil

@@ -75,25 +75,17 @@ func (m *nftMasq) add(_ context.Context, addresses []netip.Prefix) error {
 // commit sends the transaction, with what it needs and is not there. It looks first, as the kernel takes 8 to 16 ms to
 // refuse a transaction (it waits for RCU in nf_tables_abort).
 func (m *nftMasq) commit(conn *nft.Conn, subnets []subnet, holding nft.Holding) error {
-	counters := []string{owners.Set().Name}
-	for _, s := range subnets {
-		counters = append(counters, s.name())
-	}
 	var taken []nft.InSet // elements in the way
 	for try := 1; ; try++ {
-		found, err := conn.Counters(nft.Inet, counters...)
-		if err != nil {
-			return err
-		}
 		tx := conn.Begin(nft.Inet)
-		if slices.Contains(found, nil) {
-			base(tx, subnets)
+		if err := ensureBase(conn, tx, subnets); err != nil {
+			return err
 		}
 		for _, in := range taken {
 			tx.DeleteElements(in.Set, in.Elements...)
 		}
 		owners.Add(tx, holding)
-		err = tx.Commit()
+		err := tx.Commit()
 		var refused *nft.Error
 		if err == nil || try == maxRetries || !errors.As(err, &refused) {
 			return err
@@ -111,9 +103,29 @@ func (m *nftMasq) commit(conn *nft.Conn, subnets []subnet, holding nft.Holding) 
 	}
 }
 
-// makeWay decides on an element that exists. What this attachment left when its ADD was killed is cleared away. An address
-// of another attachment becomes this one's, to whom IPAM has given it: the other's DEL never came, or is still to come
-// and then takes only what is its own (containernetworking/plugins#683).
+// ensureBase writes what is missing of what the attachments have in common.
+func ensureBase(conn *nft.Conn, tx *nft.Tx, subnets []subnet) error {
+	counters := []string{owners.Set().Name}
+	for _, s := range subnets {
+		counters = append(counters, s.name())
+	}
+	found, err := conn.Counters(nft.Inet, counters...)
+	if err != nil || !slices.Contains(found, nil) {
+		return err
+	}
+	var missing []subnet
+	for i, s := range subnets {
+		if found[i+1] == nil {
+			missing = append(missing, s)
+		}
+	}
+	base(tx, missing)
+	return nil
+}
+
+// makeWay decides on an element that exists. What this attachment left when its ADD was killed is cleared away. An
+// address of another attachment becomes this one's, to whom IPAM has given it: the other's DEL never came, or is still
+// to come and then takes only what is its own (containernetworking/plugins#683).
 func (m *nftMasq) makeWay(conn *nft.Conn, refused *nft.Error, taken []nft.InSet) ([]nft.InSet, error) {
 	if refused.Set.Name == owners.Set().Name {
 		return nil, m.removeTags(conn, m.owner.Tag())

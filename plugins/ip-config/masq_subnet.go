@@ -38,8 +38,8 @@ func subnetsOf(network string, addresses []netip.Prefix) []subnet {
 // maxNetworkName keeps the names of sets and chains below the kernel's 255 bytes (NFT_NAME_MAXLEN).
 const maxNetworkName = 100
 
-// subnetPrefix starts the names of a network's subnets; it starts those of "net-2" as well when the network is "net", so
-// what goes by it looks at the counts.
+// subnetPrefix starts the names of a network's subnets; it starts those of "net-2" as well when the network is "net",
+// so what goes by it looks at the counts.
 func subnetPrefix(network string) string {
 	if len(network) > maxNetworkName {
 		network = owner.NetworkHash(network, 24)
@@ -85,7 +85,7 @@ func (s subnet) comment() string {
 // srcnat is where source addresses are translated (NF_IP_PRI_NAT_SRC of linux/netfilter_ipv4.h).
 const srcnat = 100
 
-// base writes what the subnets need, whether it is there or not.
+// base writes what all attachments and those of the subnets need, whether it is there or not.
 func base(tx *nft.Tx, subnets []subnet) {
 	tx.AddTable()
 	tx.AddCounter(owners.Set().Name, "attachments that are masqueraded")

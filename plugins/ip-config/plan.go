@@ -15,7 +15,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain"
 )
 
-// address is an address of the container with its subnet, and the router there; gateway is not valid where there is none.
+// address is an address of the container with its subnet, and the router there; gateway is not valid where there is
+// none.
 type address struct {
 	prefix  netip.Prefix
 	gateway netip.Addr
@@ -107,8 +108,8 @@ func (p *plan) complete(c *Config, i int) error {
 		a.gateway = a.prefix.Masked().Addr().Next()
 	}
 	if c.hasGateway() && a.gateway == ip {
-		return chain.Errorf(chain.CodeConfig, "address %s is the container's, but the gateway's too (isGateway takes the first "+
-			"of the subnet): keep it out of IPAM's range, or name another gateway", ip)
+		return chain.Errorf(chain.CodeConfig, "address %s is the container's, but the gateway's too (isGateway takes the "+
+			"first of the subnet): keep it out of IPAM's range, or name another gateway", ip)
 	}
 	p.use(c, *a)
 	return nil
@@ -244,7 +245,8 @@ func (c *Config) static(args map[string]string) ([]address, error) {
 	return list, nil
 }
 
-// within reads an address that is asked for; one in the subnet of a configured address has its prefix length and gateway.
+// within reads an address that is asked for; one in the subnet of a configured address has its prefix length and
+// gateway.
 func within(text string, configured []address) (address, error) {
 	bare, _, _ := strings.Cut(text, "/")
 	ip, err := netip.ParseAddr(bare)
@@ -263,7 +265,8 @@ func within(text string, configured []address) (address, error) {
 		}
 	}
 	if !a.prefix.IsValid() {
-		return address{}, fmt.Errorf("the prefix length is missing (10.0.0.5/24), and no configured address is in the same subnet")
+		return address{}, fmt.Errorf("the prefix length is missing (10.0.0.5/24), " +
+			"and no configured address is in the same subnet")
 	}
 	return a, a.validate()
 }

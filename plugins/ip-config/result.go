@@ -20,13 +20,14 @@ func (p *plan) describe(result *current.Result, index int) {
 	}
 	for _, r := range p.asked {
 		result.Routes = append(result.Routes, &types.Route{
-			Dst: ipNet(r.dst), GW: r.gw.AsSlice(), MTU: r.mtu, AdvMSS: r.advmss, Priority: r.priority, Table: r.table, Scope: r.scope,
+			Dst: ipNet(r.dst), GW: r.gw.AsSlice(), MTU: r.mtu, AdvMSS: r.advmss, Priority: r.priority,
+			Table: r.table, Scope: r.scope,
 		})
 	}
 }
 
-// chooseDNS is the DNS of the result: what is configured when anything is, even an empty list; else IPAM's; else what an
-// earlier link said.
+// chooseDNS is the DNS of the result: what is configured when anything is, even an empty list; else IPAM's; else what
+// an earlier link said.
 func chooseDNS(conf, ipam, prev types.DNS) types.DNS {
 	switch {
 	case conf.Nameservers != nil || conf.Domain != "" || conf.Search != nil || conf.Options != nil:

@@ -95,6 +95,11 @@ type routeFilter struct {
 	origin uint8
 }
 
+func (f routeFilter) leavesOut(r kernelRoute) bool {
+	return f.table != 0 && value(r.table) != f.table || f.link != 0 && r.link != f.link ||
+		f.origin != 0 && r.origin != f.origin
+}
+
 // routes lists unicast routes. The filter is applied here as well, for kernels that do not.
 func (c *conn) routes(f routeFilter) ([]kernelRoute, error) {
 	all, err := list(c, message{
@@ -109,9 +114,7 @@ func (c *conn) routes(f routeFilter) ([]kernelRoute, error) {
 			}
 		},
 	}, func(body []byte) []kernelRoute {
-		return slices.DeleteFunc(parseRoute(body, f.family), func(r kernelRoute) bool {
-			return f.table != 0 && value(r.table) != f.table || f.link != 0 && r.link != f.link || f.origin != 0 && r.origin != f.origin
-		})
+		return slices.DeleteFunc(parseRoute(body, f.family), f.leavesOut)
 	})
 	// A table that nobody has written to does not exist.
 	if err = ignore(err, unix.ENOENT); err != nil {
@@ -128,6 +131,7 @@ func parseRoute(body []byte, of uint8) []kernelRoute {
 	}
 	table, scope := int(body[4]), int(body[6])
 	r := kernelRoute{origin: body[5]}
+	r.table, r.scope = &table, &scope
 	dst := netip.IPv6Unspecified()
 	if of == unix.AF_INET {
 		dst = netip.IPv4Unspecified()
@@ -137,25 +141,32 @@ func parseRoute(body []byte, of uint8) []kernelRoute {
 		switch kind {
 		case unix.RTA_DST:
 			dst, _ = netip.AddrFromSlice(v)
-		case unix.RTA_OIF:
-			r.link = int(number(v))
-		case unix.RTA_GATEWAY:
-			r.gw, _ = netip.AddrFromSlice(v)
-		case unix.RTA_PRIORITY:
-			r.priority = int(number(v))
-		case unix.RTA_TABLE:
-			table = int(number(v))
-		case unix.RTA_METRICS:
-			nlsock.EachAttr(v, r.parseMetric)
 		case unix.RTA_MULTIPATH:
 			hops = v
+		default:
+			r.parse(kind, v)
 		}
 	})
-	r.dst, r.table, r.scope = netip.PrefixFrom(dst, int(body[1])), &table, &scope
+	r.dst = netip.PrefixFrom(dst, int(body[1]))
 	if hops == nil {
 		return []kernelRoute{r}
 	}
 	return r.spread(hops)
+}
+
+func (r *kernelRoute) parse(kind uint16, v []byte) {
+	switch kind {
+	case unix.RTA_OIF:
+		r.link = int(number(v))
+	case unix.RTA_GATEWAY:
+		r.gw, _ = netip.AddrFromSlice(v)
+	case unix.RTA_PRIORITY:
+		r.priority = int(number(v))
+	case unix.RTA_TABLE:
+		*r.table = int(number(v))
+	case unix.RTA_METRICS:
+		nlsock.EachAttr(v, r.parseMetric)
+	}
 }
 
 func (r *kernelRoute) parseMetric(kind uint16, v []byte) {

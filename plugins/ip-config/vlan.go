@@ -18,8 +18,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-// Attributes and flags that golang.org/x/sys does not name: VETH_INFO_PEER of linux/veth.h, and IFLA_BRIDGE_VLAN_INFO with
-// its flags of linux/if_bridge.h.
+// Attributes and flags that golang.org/x/sys does not name: VETH_INFO_PEER of linux/veth.h, and IFLA_BRIDGE_VLAN_INFO
+// with its flags of linux/if_bridge.h.
 const (
 	vethInfoPeer   = 1
 	bridgeVLANInfo = 2
@@ -35,13 +35,13 @@ func vlanName(bridge string, vlan int) string { return fmt.Sprintf("%s.%d", brid
 // vlanPort is its other end, a port of the bridge.
 func vlanPort(name string) string { return "vgw" + owner.NetworkHash(name, 11) }
 
-// ensureVLAN makes the gateway's interface in the VLAN unless it exists: a veth pair, one end a port of the bridge and an
-// untagged member of the VLAN, the other end for the host. Like the bridge it belongs to the network, and stays.
+// ensureVLAN makes the gateway's interface in the VLAN unless it exists: a veth pair, one end a port of the bridge and
+// an untagged member of the VLAN, the other end for the host. Like the bridge it belongs to the network, and stays.
 func (g *gateway) ensureVLAN(ctx context.Context, r *request) error {
 	name := vlanName(g.bridge.name, r.Conf.VLAN)
 	if len(name) >= unix.IFNAMSIZ {
-		return chain.Invalid("vlan", r.Conf.VLAN, "the gateway's interface would be called %q, and a name has at most 15 bytes: "+
-			"give the bridge a shorter one", name)
+		return chain.Invalid("vlan", r.Conf.VLAN, "the gateway's interface would be called %q, "+
+			"and a name has at most 15 bytes: give the bridge a shorter one", name)
 	}
 	made := false
 	err := r.Do("make interface "+name, func() error {
