@@ -174,17 +174,21 @@ func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
 	return nil
 }
 
+// removeTries is how often a deletion is tried. It fails when another link puts something into the table after it was
+// found to be empty.
+const removeTries = 5
+
 // remove deletes what owners have, if anything, and with the last one all that they shared.
-func (n *nftables) remove(tags ...string) error {
-	err := n.tryRemove(true, tags)
-	if errors.Is(err, unix.EBUSY) {
-		// Another link has put something into the table after it was found to be empty.
-		err = n.tryRemove(false, tags)
+func (n *nftables) remove(tags ...string) (err error) {
+	for range removeTries {
+		if err = n.tryRemove(tags); !errors.Is(err, unix.EBUSY) {
+			return err
+		}
 	}
 	return err
 }
 
-func (n *nftables) tryRemove(withTable bool, tags []string) error {
+func (n *nftables) tryRemove(tags []string) error {
 	holdings, err := n.holdings(tags)
 	if err != nil || len(holdings) == 0 {
 		return err
@@ -196,8 +200,6 @@ func (n *nftables) tryRemove(withTable bool, tags []string) error {
 	}
 	if last {
 		clearBase(tx)
-	}
-	if last && withTable {
 		if err := tx.DeleteTableIfLast(); err != nil {
 			return err
 		}
