@@ -55,8 +55,20 @@ func iptables(table, chains string) string {
 	return `^\+ nft (table ip6? ` + table + `|chain ip6? ` + table + ` (` + chains + `))(:|$)`
 }
 
+// leaksWithoutResult is what it leaves when its DEL has no prevResult, as after an ADD that failed behind it.
+var leaksWithoutResult = map[string][]string{
+	"firewall": {`^\+ nft rule ip6? filter CNI-FORWARD: payload\(.*immediate\(dreg=0 data=accept\)$`},
+}
+
 // Left is the part of a difference between before and after that nothing explains.
-func Left(n *Network, diff string) string {
+func Left(n *Network, diff string) string { return unexplained(n, diff, stays, leaks) }
+
+// LeftByFailed is Left after an ADD that failed, so that the runtime had no result for the DEL.
+func LeftByFailed(n *Network, diff string) string {
+	return unexplained(n, diff, stays, leaks, leaksWithoutResult)
+}
+
+func unexplained(n *Network, diff string, explanations ...map[string][]string) string {
 	var explained []*regexp.Regexp
 	name, ok := n.Value("bridge").(string)
 	if !ok {
@@ -65,8 +77,10 @@ func Left(n *Network, diff string) string {
 	names := strings.NewReplacer("BRIDGE", regexp.QuoteMeta(name), "CABLE", regexp.QuoteMeta(n.Cable()),
 		"NETWORK", regexp.QuoteMeta(n.List.Name))
 	for _, plugin := range n.AllTypes() {
-		for _, pattern := range append(stays[plugin], leaks[plugin]...) {
-			explained = append(explained, regexp.MustCompile(names.Replace(pattern)))
+		for _, e := range explanations {
+			for _, pattern := range e[plugin] {
+				explained = append(explained, regexp.MustCompile(names.Replace(pattern)))
+			}
 		}
 	}
 	var left []string

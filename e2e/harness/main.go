@@ -23,6 +23,7 @@ import (
 // Main is the TestMain of an end-to-end package: it builds what make builds, then runs the tests on a machine of their
 // own (see testnet.Main). Further functions run there before the tests.
 func Main(m interface{ Run() int }, before ...func() error) {
+	runProbe()
 	testnet.Main(m, append([]func() error{build}, before...)...)
 }
 

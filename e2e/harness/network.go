@@ -55,8 +55,8 @@ func Parse(t testing.TB, conflist string) *Network {
 }
 
 // ParseWith is Parse for a runtime that executes plugins in a way of its own (traced, killed); nil is the usual way,
-// with what plugins say on stderr in the test's log.
-func ParseWith(t testing.TB, conflist string, exec invoke.Exec) *Network {
+// with what plugins say on stderr in the test's log. Further directories with plugins come after the usual ones.
+func ParseWith(t testing.TB, conflist string, exec invoke.Exec, dirs ...string) *Network {
 	t.Helper()
 	list, err := libcni.NetworkConfFromBytes([]byte(conflist))
 	if err != nil {
@@ -66,7 +66,7 @@ func ParseWith(t testing.TB, conflist string, exec invoke.Exec) *Network {
 		exec = &invoke.DefaultExec{RawExec: &invoke.RawExec{Stderr: t.Output()}}
 	}
 	n := &Network{List: list, Cache: t.TempDir()}
-	n.CNI = libcni.NewCNIConfigWithCacheDir(PluginDirs(), n.Cache, exec)
+	n.CNI = libcni.NewCNIConfigWithCacheDir(append(PluginDirs(), dirs...), n.Cache, exec)
 	for _, p := range list.Plugins {
 		var plugin map[string]any
 		if err := json.Unmarshal(p.Bytes, &plugin); err != nil {
