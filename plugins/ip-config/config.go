@@ -12,7 +12,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/containernetworking/cni/pkg/utils"
+	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/pool"
@@ -104,10 +104,8 @@ func (c *Config) Validate() error {
 	if c.IPAMTimeout < 1 || c.IPAMTimeout > maxTimeout {
 		errs = append(errs, chain.Invalid("ipamTimeout", c.IPAMTimeout, "seconds, 1 to %d", maxTimeout))
 	}
-	if c.Bridge != "" {
-		if err := utils.ValidateInterfaceName(c.Bridge); err != nil {
-			errs = append(errs, chain.Invalid("bridge", c.Bridge, "%s", err.Msg))
-		}
+	if c.Bridge != "" && !isLinkName(c.Bridge) {
+		errs = append(errs, chain.Invalid("bridge", c.Bridge, "the name of an interface, 1 to 15 bytes without / : or space"))
 	}
 	if c.VLAN < 0 || c.VLAN > 4094 {
 		errs = append(errs, chain.Invalid("vlan", c.VLAN, "1 to 4094, or 0 for none"))
@@ -116,6 +114,11 @@ func (c *Config) Validate() error {
 		errs = append(errs, chain.Invalid("ipMasqBackend", b, "%q or %q", backendNFTables, backendIPTables))
 	}
 	return errors.Join(errs...)
+}
+
+// isLinkName says what the kernel takes for the name of an interface (dev_valid_name in net/core/dev.c).
+func isLinkName(name string) bool {
+	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." && !strings.ContainsAny(name, "/: \t\n\v\f\r")
 }
 
 // validateIPAM checks "ipam" as far as it is ours: the type, and all of it when ip-pool is served in process.

@@ -30,7 +30,7 @@ type masquerader interface {
 // masqueraderOf is the configured backend.
 func masqueraderOf(r *request) masquerader {
 	if r.Conf.IPMasqBackend == backendIPTables {
-		return &iptablesMasq{owner: ownerOf(r), masq: r.Conf.IPMasq, log: r.Log}
+		return &iptablesMasq{owner: ownerOf(r), masq: r.Conf.IPMasq}
 	}
 	return &nftMasq{owner: ownerOf(r), log: r.Log}
 }

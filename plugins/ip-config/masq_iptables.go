@@ -7,109 +7,83 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os/exec"
 	"slices"
 	"strings"
-
-	"github.com/coreos/go-iptables/iptables"
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/lock"
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
-const (
-	natTable    = "nat"
-	postrouting = "POSTROUTING"
-	// waitSeconds is how long iptables waits for whoever holds its lock (--wait).
-	waitSeconds = 30
-)
-
 // iptablesMasq keeps a chain per network in the table nat, with a rule per address, its comment the owner's tag. Each
-// call of iptables is a process, and reads what the host has of rules: the price of a host whose rules are in iptables.
+// family costs two programs, iptables-save and iptables-restore --noflush, which changes the table at once; both read
+// what the host has of rules: the price of a host whose rules are in iptables. coreos/go-iptables is left out, as it
+// runs a program for each rule and another to find its version.
 type iptablesMasq struct {
 	owner owner.Owner
 	masq  Masq
-	log   *slog.Logger
 }
 
 func (m *iptablesMasq) close() error { return nil }
 
 func (m *iptablesMasq) chain() string { return "CNI-MASQ-" + owner.NetworkHash(m.owner.Network, 12) }
 
-func (m *iptablesMasq) jump() []string {
-	return []string{"-m", "comment", "--comment", owner.NetworkPrefix(m.owner.Network), "-j", m.chain()}
+func (m *iptablesMasq) jump() string {
+	return fmt.Sprintf("-A POSTROUTING -m comment --comment %s -j %s", quote(owner.NetworkPrefix(m.owner.Network)), m.chain())
 }
 
-func (m *iptablesMasq) rule(a netip.Prefix) []string {
-	host := netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
-	return []string{"-s", host.String(), "!", "-d", a.Masked().String(), "-m", "comment", "--comment", m.owner.Tag(),
-		"-j", "MASQUERADE"}
-}
-
-// locked runs f while no other plugin changes the network's chain.
-func (m *iptablesMasq) locked(ctx context.Context, f func() error) error {
-	release, err := lock.Acquire(ctx, "iptables-"+m.chain())
-	if err != nil {
-		return err
-	}
-	defer release()
-	return f()
-}
-
-func command(is4 bool) (*iptables.IPTables, error) {
-	protocol, name := iptables.ProtocolIPv6, "ip6tables"
-	if is4 {
-		protocol, name = iptables.ProtocolIPv4, "iptables"
-	}
-	ipt, err := iptables.New(iptables.IPFamily(protocol), iptables.Timeout(waitSeconds))
-	if err != nil {
-		return nil, fmt.Errorf("masquerade with %s: %w", name, err)
-	}
-	return ipt, nil
+func (m *iptablesMasq) rule(a netip.Prefix) string {
+	return fmt.Sprintf("-A %s -s %s ! -d %s -m comment --comment %s -j MASQUERADE", m.chain(),
+		netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), a.Masked(), quote(m.owner.Tag()))
 }
 
 func (m *iptablesMasq) add(ctx context.Context, addresses []netip.Prefix) error {
 	err := m.locked(ctx, func() error {
 		for _, is4 := range []bool{true, false} {
-			family := slices.DeleteFunc(slices.Clone(addresses), func(a netip.Prefix) bool { return a.Addr().Is4() != is4 })
-			if err := m.addFamily(is4, family); err != nil {
+			if err := m.addFamily(ctx, is4, addresses); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return errors.Join(err, m.remove(context.WithoutCancel(ctx)))
+		ctx, cancel := undoContext(ctx)
+		defer cancel()
+		return errors.Join(err, m.remove(ctx))
 	}
 	return nil
 }
 
-// addFamily appends the rules; a chain that is missing is made first. The jump to it comes last, and is looked for each
-// time, as the process that made the chain may have been killed before.
-func (m *iptablesMasq) addFamily(is4 bool, addresses []netip.Prefix) error {
+// addFamily adds the rules of one family, with the chain and the jump to it if they are missing. What the attachment left
+// when its ADD was killed goes.
+func (m *iptablesMasq) addFamily(ctx context.Context, is4 bool, all []netip.Prefix) error {
+	addresses := slices.DeleteFunc(slices.Clone(all), func(a netip.Prefix) bool { return a.Addr().Is4() != is4 })
 	if len(addresses) == 0 {
 		return nil
 	}
-	ipt, err := command(is4)
+	nat, err := m.save(ctx, is4)
 	if err != nil {
 		return err
 	}
-	for _, a := range addresses {
-		err := ipt.Append(natTable, m.chain(), m.rule(a)...)
-		if isNotExist(err) {
-			err = errors.Join(
-				ipt.NewChain(natTable, m.chain()),
-				ipt.Append(natTable, m.chain(), "-d", multicast(a.Addr()).String(), "-j", "RETURN"),
-				ipt.Append(natTable, m.chain(), m.rule(a)...))
-		}
-		if err != nil {
-			return err
+	var changes []string
+	for _, rule := range nat.rules {
+		if tagIn(rule) == m.owner.Tag() {
+			changes = append(changes, deletion(rule))
 		}
 	}
-	return ipt.AppendUnique(natTable, postrouting, m.jump()...)
+	if !nat.chain {
+		changes = append(changes, fmt.Sprintf(":%s - [0:0]", m.chain()),
+			fmt.Sprintf("-A %s -d %s -j RETURN", m.chain(), multicast(addresses[0].Addr())))
+	}
+	for _, a := range addresses {
+		changes = append(changes, m.rule(a))
+	}
+	if len(nat.jumps) == 0 {
+		changes = append(changes, m.jump())
+	}
+	return m.restore(ctx, is4, changes)
 }
 
 func (m *iptablesMasq) remove(ctx context.Context) error {
@@ -127,105 +101,79 @@ func (m *iptablesMasq) gc(ctx context.Context, valid []owner.Owner) error {
 func (m *iptablesMasq) prune(ctx context.Context, goes func(tag string) bool) error {
 	return m.locked(ctx, func() error {
 		var errs []error
-		for _, family := range []struct{ is4, on bool }{{true, m.masq.IPv4}, {false, m.masq.IPv6}} {
-			if family.on {
-				errs = append(errs, m.pruneFamily(family.is4, goes))
+		for _, is4 := range []bool{true, false} {
+			err := m.pruneFamily(ctx, is4, goes)
+			if errors.Is(err, exec.ErrNotFound) {
+				err = nil // without the program nobody has made a rule
 			}
+			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
 	})
 }
 
-func (m *iptablesMasq) pruneFamily(is4 bool, goes func(tag string) bool) error {
-	ipt, err := command(is4)
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil // then nobody has made a rule
-	}
-	if err != nil {
-		return err
-	}
-	lines, err := ipt.List(natTable, m.chain())
-	// iptables-nft has no words of its own for a chain that is not there, but a status (as the library's ChainExists
-	// takes it).
-	var refused *iptables.Error
-	if errors.As(err, &refused) && refused.ExitStatus() == 1 {
+func (m *iptablesMasq) pruneFamily(ctx context.Context, is4 bool, goes func(tag string) bool) error {
+	if is4 && !m.masq.IPv4 || !is4 && !m.masq.IPv6 {
 		return nil
 	}
+	nat, err := m.save(ctx, is4)
 	if err != nil {
 		return err
 	}
-	// The first line makes the chain; the n-th after it is the rule of number n. The last goes first, as the numbers of
-	// those behind a deleted rule change.
+	var changes []string
 	kept := false
-	for n := len(lines) - 1; n > 0; n-- {
-		switch tag := tagIn(lines[n]); {
+	for _, rule := range nat.rules {
+		switch tag := tagIn(rule); {
 		case tag == "":
-		case !goes(tag):
-			kept = true
+		case goes(tag):
+			changes = append(changes, deletion(rule))
 		default:
-			if err := ipt.DeleteById(natTable, m.chain(), n); err != nil {
-				return err
-			}
+			kept = true
 		}
 	}
-	if kept {
-		return nil
+	if !kept && nat.chain {
+		for _, jump := range nat.jumps {
+			changes = append(changes, deletion(jump))
+		}
+		changes = append(changes, "-F "+m.chain(), "-X "+m.chain())
 	}
-	if err := ipt.DeleteIfExists(natTable, postrouting, m.jump()...); err != nil {
-		return err
-	}
-	return ipt.ClearAndDeleteChain(natTable, m.chain())
+	return m.restore(ctx, is4, changes)
 }
 
-// tagIn is the comment of a rule as iptables lists it, "" for none. Words of a tag have no space.
-func tagIn(rule string) string {
-	_, rest, ok := strings.Cut(rule, " --comment ")
-	if !ok {
-		return ""
-	}
-	tag, _, _ := strings.Cut(rest, " ")
-	return strings.ReplaceAll(strings.Trim(tag, `"`), `\`, "")
-}
-
-func (m *iptablesMasq) check(_ context.Context, addresses []netip.Prefix) error {
+func (m *iptablesMasq) check(ctx context.Context, addresses []netip.Prefix) error {
 	for _, a := range addresses {
-		ipt, err := command(a.Addr().Is4())
+		nat, err := m.save(ctx, a.Addr().Is4())
 		if err != nil {
 			return err
 		}
-		for _, rule := range []struct {
-			chain string
-			spec  []string
-		}{{m.chain(), m.rule(a)}, {postrouting, m.jump()}} {
-			there, err := ipt.Exists(natTable, rule.chain, rule.spec...)
-			if err != nil {
-				return err
-			}
-			if !there {
-				return chain.Errorf(codeCheck, "the masquerade of %s is gone: no such rule in chain %s of iptables' table nat: %s",
-					a.Addr(), rule.chain, strings.Join(rule.spec, " "))
-			}
+		is := func(rule string) bool {
+			return tagIn(rule) == m.owner.Tag() && strings.Contains(rule, " -s "+a.Addr().String()+"/")
+		}
+		if len(nat.jumps) == 0 || !slices.ContainsFunc(nat.rules, is) {
+			return chain.Errorf(codeCheck, "the masquerade of %s is gone: iptables' table nat has no such rule in chain %s, "+
+				"or no jump to it", a.Addr(), m.chain())
 		}
 	}
 	return nil
 }
 
-func (m *iptablesMasq) status(context.Context) error {
+func (m *iptablesMasq) status(ctx context.Context) error {
 	var errs []error
 	for _, family := range []struct{ is4, on bool }{{true, m.masq.IPv4}, {false, m.masq.IPv6}} {
-		if !family.on {
-			continue
+		if family.on {
+			_, err := m.save(ctx, family.is4)
+			errs = append(errs, err)
 		}
-		ipt, err := command(family.is4)
-		if err == nil {
-			_, err = ipt.List(natTable, postrouting)
-		}
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-func isNotExist(err error) bool {
-	var refused *iptables.Error
-	return errors.As(err, &refused) && refused.IsNotExist()
+// locked runs f while no other plugin changes the network's chain.
+func (m *iptablesMasq) locked(ctx context.Context, f func() error) error {
+	release, err := lock.Acquire(ctx, "iptables-"+m.chain())
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
 }
