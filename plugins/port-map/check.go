@@ -78,6 +78,11 @@ func (n *nftables) checkElements(p *plan) error {
 			}
 		}
 	}
+	return errors.Join(append(all, n.checkGuard(p))...)
+}
+
+// checkGuard looks for the interface among those that are guarded.
+func (n *nftables) checkGuard(p *plan) error {
 	for _, s := range p.sides {
 		if s.family != v4 || !p.opensLoopback(s) {
 			continue
@@ -87,11 +92,10 @@ func (n *nftables) checkElements(p *plan) error {
 			return err
 		}
 		if found[0] == nil {
-			all = append(all, chain.Errorf(codeMissing, "set %s lacks %s: neighbours reach the host's 127.0.0.1",
-				guard.Name, s.link))
+			return chain.Errorf(codeMissing, "set %s lacks %s: neighbours reach the host's 127.0.0.1", guard.Name, s.link)
 		}
 	}
-	return errors.Join(all...)
+	return nil
 }
 
 func compareElement(set *nft.Set, tag string, want nft.Element, got *nft.Element) error {

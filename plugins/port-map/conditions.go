@@ -70,6 +70,12 @@ func iptablesWords(words []string) bool {
 	return len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.HasPrefix(words[0], "!"))
 }
 
+// nftFields are the fields that conditions in the words of nft look at.
+var nftFields = map[string]conditionKind{
+	"ip saddr": condSource, "ip6 saddr": condSource, "ip daddr": condDestination, "ip6 daddr": condDestination,
+	"iif": condLink, "iifname": condLink, "meta iif": condLink, "meta iifname": condLink, "meta mark": condMark,
+}
+
 // readNFT reads the first match in the words of nft.
 func readNFT(words []string) (c condition, rest []string, err error) {
 	field := words[0]
@@ -80,16 +86,8 @@ func readNFT(words []string) (c condition, rest []string, err error) {
 		}
 		field, rest = field+" "+rest[0], rest[1:]
 	}
-	switch field {
-	case "ip saddr", "ip6 saddr":
-		c.what = condSource
-	case "ip daddr", "ip6 daddr":
-		c.what = condDestination
-	case "iif", "iifname", "meta iif", "meta iifname":
-		c.what = condLink
-	case "meta mark":
-		c.what = condMark
-	default:
+	var ok bool
+	if c.what, ok = nftFields[field]; !ok {
 		return c, nil, fmt.Errorf("%q is not supported; %s", field, supported)
 	}
 	if len(rest) > 0 && (rest[0] == "!=" || rest[0] == "==") {

@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,16 +35,25 @@ func (c *Config) Validate() error {
 	if _, err := c.ports(); err != nil {
 		return err
 	}
-	switch c.Backend {
-	case "", backendNFTables, backendIPTables:
-	default:
-		return chain.Invalid("backend", c.Backend, `it is "nftables" or "iptables"`)
+	if err := oneOf("backend", c.Backend, backendNFTables, backendIPTables); err != nil {
+		return err
 	}
-	switch c.Listeners {
-	case "", listenersWarn, listenersRefuse, listenersIgnore:
-	default:
-		return chain.Invalid("listeners", c.Listeners, `it is "warn", "refuse" or "ignore"`)
+	if err := oneOf("listeners", c.Listeners, listenersWarn, listenersRefuse, listenersIgnore); err != nil {
+		return err
 	}
+	if err := c.validMark(); err != nil {
+		return err
+	}
+	for f, words := range map[family][]string{v4: c.ConditionsV4, v6: c.ConditionsV6} {
+		if err := c.validConditions(f, words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validMark looks at what only the iptables backend uses.
+func (c *Config) validMark() error {
 	if c.MarkMasqBit != nil && (*c.MarkMasqBit < 0 || *c.MarkMasqBit > 31) {
 		return chain.Invalid("markMasqBit", *c.MarkMasqBit, "a packet mark has the bits 0 to 31")
 	}
@@ -54,12 +64,15 @@ func (c *Config) Validate() error {
 		return chain.Invalid("externalSetMarkChain", *c.ExternalSetMarkChain, "an iptables chain has 1 to 28 letters, "+
 			"digits, - and _")
 	}
-	for f, words := range map[family][]string{v4: c.ConditionsV4, v6: c.ConditionsV6} {
-		if err := c.validConditions(f, words); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// oneOf accepts the values and none.
+func oneOf(key, value string, values ...string) error {
+	if value == "" || slices.Contains(values, value) {
+		return nil
+	}
+	return chain.Invalid(key, value, "it is one of %q", values)
 }
 
 // validConditions accepts what the backend can do: nftables what we translate, iptables also any match of its own.

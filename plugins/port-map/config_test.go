@@ -53,7 +53,7 @@ func TestValidate(t *testing.T) {
 			Mapping{HostPort: 80, ContainerPort: 80, Protocol: "udp"}), ""},
 		{"mapped IPv4", mapped(Mapping{HostPort: 80, ContainerPort: 80, HostIP: "::ffff:192.0.2.1"},
 			Mapping{HostPort: 80, ContainerPort: 80, HostIP: "192.0.2.1"}), "already"},
-		{"backend", Config{Backend: "nft"}, `backend: "nft": it is "nftables" or "iptables"`},
+		{"backend", Config{Backend: "nft"}, `backend: "nft": it is one of ["nftables" "iptables"]`},
 		{"listeners", Config{Listeners: "no"}, `listeners: "no"`},
 		{"bit", Config{MarkMasqBit: bit(32)}, "markMasqBit: 32"},
 		{"bit and chain", Config{MarkMasqBit: bit(1), ExternalSetMarkChain: name("X")}, "markMasqBit excludes it"},

@@ -180,10 +180,16 @@ func (n *nftables) hostAgainst(p *plan, f family, key string, all []nft.Element,
 	if len(crossing) == 0 {
 		return nil
 	}
+	return n.takeCrossing(p, m, crossing, replace)
+}
+
+// takeCrossing lists the mappings of single addresses and takes over those of the ports, or refuses.
+func (n *nftables) takeCrossing(p *plan, m portMaps, ports map[hostPort]bool,
+	replace map[string]*nft.Holding) error {
 	var takers []nft.Element
-	err = n.conn.Dump(nft.Inet, m.host, func() { takers = nil }, func(e nft.Element) {
+	err := n.conn.Dump(nft.Inet, m.host, func() { takers = nil }, func(e nft.Element) {
 		at := keyPort(m.host, e.Key)
-		if crossing[hostPort{proto: at.proto, port: at.port}] {
+		if ports[hostPort{proto: at.proto, port: at.port}] {
 			takers = append(takers, e)
 		}
 	})

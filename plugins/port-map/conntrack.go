@@ -97,21 +97,7 @@ func flush(f filter, match func(flow) bool) error {
 	if err != nil {
 		return err
 	}
-	var w nlsock.Writer
-	f.write(&w, sock.NextSeq())
-	err = sock.Send(w.Buf)
-	var found []flow
-	if err == nil {
-		err = sock.ReadAll(func(m nlsock.Message) error {
-			if m.Kind == unix.NLMSG_ERROR || m.Kind == unix.NLMSG_DONE {
-				return refusedErrno(m)
-			}
-			if c, ok := parseFlow(m); ok && match(c) {
-				found = append(found, c)
-			}
-			return nil
-		})
-	}
+	found, err := listFlows(sock, f, match)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
 		return sock.Close() // a kernel without connection tracking by netlink has no way to forget
 	}
@@ -122,6 +108,25 @@ func flush(f filter, match func(flow) bool) error {
 		return fmt.Errorf("forget connections: %w", err)
 	}
 	return nil
+}
+
+// listFlows lists the connections that pass the filter and match.
+func listFlows(sock *nlsock.Socket, f filter, match func(flow) bool) (found []flow, err error) {
+	var w nlsock.Writer
+	f.write(&w, sock.NextSeq())
+	if err := sock.Send(w.Buf); err != nil {
+		return nil, err
+	}
+	err = sock.ReadAll(func(m nlsock.Message) error {
+		if m.Kind == unix.NLMSG_ERROR || m.Kind == unix.NLMSG_DONE {
+			return refusedErrno(m)
+		}
+		if c, ok := parseFlow(m); ok && match(c) {
+			found = append(found, c)
+		}
+		return nil
+	})
+	return found, err
 }
 
 func refusedErrno(m nlsock.Message) error {

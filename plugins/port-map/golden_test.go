@@ -59,9 +59,9 @@ func compareRules(t *testing.T, file string) {
 }
 
 var (
-	netnsNote = regexp.MustCompile(`netns \d+ \d+ \S+?"`)
-	setBlock  = regexp.MustCompile(`(?s)\t(?:set|map|counter) [^\n]* \{\n.*?\n\t\}\n\n?`)
-	chain1    = regexp.MustCompile(`(?s)\tchain [^\n]* \{\n.*?\n\t\}\n\n?`)
+	netnsNote  = regexp.MustCompile(`netns \d+ \d+ \S+?"`)
+	setBlock   = regexp.MustCompile(`(?s)\t(?:set|map|counter) [^\n]* \{\n.*?\n\t\}\n\n?`)
+	chainBlock = regexp.MustCompile(`(?s)\tchain [^\n]* \{\n(?:.*?\n)?\t\}\n`)
 )
 
 // listing is all rules in an order that does not change: elements of hash tables have none.
@@ -70,26 +70,9 @@ func listing(t *testing.T, whole bool) string {
 	var out strings.Builder
 	rules := command(t, "nft", "list", "ruleset", "inet")
 	for _, block := range setBlock.FindAllString(rules, -1) {
-		lines := strings.Split(strings.TrimSpace(block), "\n")
-		name := strings.TrimSuffix(lines[0], " {")
-		elements := elementsOf(block)
-		slices.Sort(elements)
-		switch {
-		case strings.HasPrefix(name, "counter"):
-			for _, line := range lines {
-				if text, ok := strings.CutPrefix(strings.TrimSpace(line), "comment "); ok {
-					name += ": " + text
-				}
-			}
-			out.WriteString(name + "\n")
-		case len(elements) > 0 || whole:
-			out.WriteString(name + "\n")
-		}
-		for _, e := range elements {
-			out.WriteString("\t" + e + "\n")
-		}
+		out.WriteString(listSet(block, whole))
 	}
-	for _, block := range chain1.FindAllString(rules, -1) {
+	for _, block := range chainBlock.FindAllString(rules, -1) {
 		if whole || strings.Contains(block, "ports-if") {
 			out.WriteString(strings.ReplaceAll(strings.TrimSpace(block), "\n\t", "\n") + "\n")
 		}
@@ -102,6 +85,26 @@ func listing(t *testing.T, whole bool) string {
 		}
 	}
 	return netnsNote.ReplaceAllString(out.String(), `netns $$DEV $$INODE $$NS"`)
+}
+
+// listSet is a set, or a counter, with its elements.
+func listSet(block string, whole bool) string {
+	lines := strings.Split(strings.TrimSpace(block), "\n")
+	name := strings.TrimSuffix(lines[0], " {")
+	if strings.HasPrefix(name, "counter") {
+		for _, line := range lines {
+			if text, ok := strings.CutPrefix(strings.TrimSpace(line), "comment "); ok {
+				name += ": " + text
+			}
+		}
+		return name + "\n"
+	}
+	elements := elementsOf(block)
+	if len(elements) == 0 && !whole {
+		return ""
+	}
+	slices.Sort(elements)
+	return strings.Join(append([]string{name}, elements...), "\n\t") + "\n"
 }
 
 // elementsOf are the elements of a set as nft prints them, one or several a line.
