@@ -56,11 +56,13 @@ func (i iptables) works() bool {
 
 // save reads all rules.
 func (i iptables) save(ctx context.Context) (lines, error) {
-	l := lines{chains: map[string]bool{}, rules: map[string][]string{}}
 	out, err := i.run(ctx, "save", "")
-	if err != nil {
-		return l, err
-	}
+	return parseSaved(out), err
+}
+
+// parseSaved reads what iptables-save prints.
+func parseSaved(out string) lines {
+	l := lines{chains: map[string]bool{}, rules: map[string][]string{}}
 	table := ""
 	for _, line := range strings.Split(out, "\n") {
 		switch {
@@ -73,7 +75,7 @@ func (i iptables) save(ctx context.Context) (lines, error) {
 			l.rules[table] = append(l.rules[table], line)
 		}
 	}
-	return l, nil
+	return l
 }
 
 // changes are lines for iptables-restore, by table.

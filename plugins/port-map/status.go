@@ -54,7 +54,9 @@ func tryIPTables(ctx context.Context) error {
 		}
 		c := changes{}
 		lines{}.base(c, "nat")
-		lines{}.base(c, "raw")
+		if f == v4 {
+			lines{}.base(c, "raw") // for the guard, which IPv6 does not need
+		}
 		if err := i.restore(ctx, c, "--test"); err != nil {
 			return err
 		}
