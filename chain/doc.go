@@ -20,9 +20,9 @@
 //     link's part of the world as it was.
 //   - Extend [Request.Result]: it starts as a copy of prevResult and is printed in the version that the configuration
 //     asks for, with all that the link did not touch.
-//   - Del has [Request.Network], [Request.ContainerID] and [Request.IfName], and nothing else to rely on: no namespace, no
-//     prevResult, no complete configuration, no first time. Tag what you make with its owner, so that Del can look it
-//     up and GC can list it.
+//   - Del has [Request.Network], [Request.ContainerID] and [Request.IfName], and nothing else to rely on: no namespace,
+//     no prevResult, no complete configuration, no first time. Tag what you make with its owner, so that Del can look
+//     it up and GC can list it.
 //   - Return errors that say what was asked, of which object, what the kernel said and what to try; [Errorf] gives them
 //     a CNI code. Without one an error is [CodeStep], or [CodeTryAgain] when the kernel was merely busy.
 //

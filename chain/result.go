@@ -104,8 +104,8 @@ func writeResult(w io.Writer, result types.Result, prev json.RawMessage) error {
 	return writeJSON(w, doc)
 }
 
-// resultFields are the known ones per object of a result, in any version of the specification: what a link has removed stays removed, and
-// what a conversion to an older version drops stays dropped.
+// resultFields are the known ones per object of a result, in any version of the specification: what a link has removed
+// stays removed, and what a conversion to an older version drops stays dropped.
 var resultFields = map[string][]string{
 	"":           {"cniVersion", "interfaces", "ips", "routes", "dns", "ip4", "ip6"},
 	"interfaces": {"name", "mac", "mtu", "sandbox", "socketPath", "pciID"},

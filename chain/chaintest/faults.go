@@ -38,7 +38,9 @@ func FailEachStep(t *testing.T, link Link, call Call, setup func(*testing.T), wo
 
 // failOnce makes one call under the plan. Where the plan's step does not come any more, the call is beyond the last
 // one and is not looked at.
-func failOnce(t *testing.T, link Link, call Call, plan *fault.Plan, setup func(*testing.T), world func(*testing.T) string) {
+func failOnce(t *testing.T, link Link, call Call, plan *fault.Plan, setup func(*testing.T),
+	world func(*testing.T) string,
+) {
 	if setup != nil {
 		setup(t)
 	}

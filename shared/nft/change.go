@@ -244,8 +244,8 @@ func (tx *Tx) DeleteCounter(name string) {
 	tx.w.End()
 }
 
-// writeComment writes a comment as nft reads it: user data of type 0, its length, and the text with a NUL. nft prints at
-// most 127 bytes (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl), and the length has a byte.
+// writeComment writes a comment as nft reads it: user data of type 0, its length, and the text with a NUL. nft prints
+// at most 127 bytes (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl), and the length has a byte.
 func writeComment(w *nlsock.Writer, kind uint16, comment string) {
 	if comment == "" {
 		return

@@ -48,9 +48,9 @@ func (r *Register) Also(find func(name string) *Set) *Register {
 	return r
 }
 
-// Counted makes the register's elements refer to a counter of that name, to be made along with the set ([Tx.AddCounter]):
-// [Register.Delete] then deletes and returns it with the last owner, which has to clear away the register itself. It
-// returns r.
+// Counted makes the register's elements refer to a counter of that name, to be made along with the set
+// ([Tx.AddCounter]): [Register.Delete] then deletes and returns it with the last owner, which has to clear
+// away the register itself. It returns r.
 func (r *Register) Counted(counter string) *Register {
 	r.count, r.set.Objects = counter, true
 	return r

@@ -87,7 +87,8 @@ func TestNSIDOfStranger(t *testing.T) {
 
 func TestDo(t *testing.T) {
 	c := host(t)
-	add := Message{Kind: unix.RTM_NEWLINK, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL, Head: IfInfo(0, unix.IFF_UP, unix.IFF_UP),
+	add := Message{Kind: unix.RTM_NEWLINK, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
+		Head: IfInfo(0, unix.IFF_UP, unix.IFF_UP),
 		Attrs: func(w *nlsock.Writer) {
 			w.Text(unix.IFLA_IFNAME, "do0")
 			info := w.Nest(unix.IFLA_LINKINFO)
@@ -137,7 +138,8 @@ func TestSpoiltListsAreReadAgain(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if got, err := whole(func() ([]int, error) { return []int{1}, unix.EINTR }); got != nil || !errors.Is(err, unix.EAGAIN) {
+	got, err = whole(func() ([]int, error) { return []int{1}, unix.EINTR })
+	if got != nil || !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("got %v, %v, want no list and EAGAIN", got, err)
 	}
 	if _, err := whole(func() ([]int, error) { return nil, unix.EPERM }); !errors.Is(err, unix.EPERM) {
@@ -147,7 +149,9 @@ func TestSpoiltListsAreReadAgain(t *testing.T) {
 
 // TestBrokenMessages: what the kernel never sends does no harm.
 func TestBrokenMessages(t *testing.T) {
-	for _, body := range [][]byte{nil, make([]byte, 15), append(IfInfo(7, 0, 0), 1), append(IfInfo(7, 0, 0), 200, 0, 3, 0)} {
+	for _, body := range [][]byte{
+		nil, make([]byte, 15), append(IfInfo(7, 0, 0), 1), append(IfInfo(7, 0, 0), 200, 0, 3, 0),
+	} {
 		if l := ParseLink(body); l.Name != "" || l.PeerNS != -1 {
 			t.Errorf("ParseLink(%x) = %+v", body, l)
 		}

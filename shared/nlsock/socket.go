@@ -58,8 +58,8 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// Strict makes the kernel list only what matches the fields of a request for a list, where it otherwise lists all. Linux
-// before 4.20 knows nothing of it and lists all nevertheless.
+// Strict makes the kernel list only what matches the fields of a request for a list, where it otherwise lists all.
+// Linux before 4.20 knows nothing of it and lists all nevertheless.
 func (s *Socket) Strict() {
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 }
