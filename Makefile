@@ -55,7 +55,7 @@ install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR)
 demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
 	@bin/cnichain demo
 
-test: deps build upstream bin/tools/testsum ## everything: units, kernel and end-to-end tests, in namespaces of their own
+test: deps build upstream bin/tools/testsum ## everything: unit, kernel and end-to-end tests, in their own namespaces
 	@echo "testing $(PKGS) (all of it takes about two minutes on two cores)"
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum

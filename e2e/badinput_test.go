@@ -53,8 +53,8 @@ func badInputs(dir string) []badInput {
 	}
 }
 
-// afterOthers are wrong inputs of a plugin that works on the interface that an earlier one made, prevResults of any that
-// takes a prevResult.
+// afterOthers are wrong inputs of a plugin that works on the interface that an earlier one made, prevResults of any
+// that takes a prevResult.
 var afterOthers = []badInput{
 	{"no prevResult", set("prevResult", nil), 7, `no prevResult: put it behind`},
 	{"prevResult without the interface", set("prevResult", map[string]any{"interfaces": []any{}}), 7, `prevResult has no (interface "eth0"|address of eth0)`},
@@ -141,8 +141,8 @@ func refused(t *testing.T, ns *testnet.NS, call harness.Call, code uint, says st
 	}
 }
 
-// exampleOf is the configuration that some conflist has for the plugin, as a runtime would send it, and where it stands:
-// "first", "later" or "ipam".
+// exampleOf is the configuration that some conflist has for the plugin, as a runtime would send it, and where it
+// stands: "first", "later" or "ipam".
 func exampleOf(t *testing.T, plugin, netns string) (conf map[string]any, place string) {
 	t.Helper()
 	for _, file := range harness.Conflists(t) {

@@ -112,7 +112,9 @@ func (n *Network) OursOnly() bool {
 
 // Capable tells whether some plugin of the chain declares the capability.
 func (n *Network) Capable(capability string) bool {
-	return slices.ContainsFunc(n.List.Plugins, func(p *libcni.PluginConfig) bool { return p.Network.Capabilities[capability] })
+	return slices.ContainsFunc(n.List.Plugins, func(p *libcni.PluginConfig) bool {
+		return p.Network.Capabilities[capability]
+	})
 }
 
 // Value is the first plugin's value for a key, or nil.

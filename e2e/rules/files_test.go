@@ -53,7 +53,8 @@ func TestPackageDoc(t *testing.T) {
 		}
 		var documented []string
 		for _, name := range files {
-			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ParseComments|parser.PackageClauseOnly)
+			const mode = parser.ParseComments | parser.PackageClauseOnly
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, mode)
 			if err != nil {
 				t.Fatal(err)
 			}
