@@ -82,10 +82,9 @@ func takenError(set *nft.Set, e nft.Element) error {
 		who = o.String()
 	}
 	if isMap(set) {
-		return chain.Errorf(codeTaken, "map host port: %s is taken by %s", describe(set, e.Key), who)
+		return chain.Errorf(codeTaken, "%s is taken by %s", describe(set, e.Key), who)
 	}
-	return chain.Errorf(codeAddress, "map host port: the container's address is taken by %s (%s)",
-		who, describe(set, e.Key))
+	return chain.Errorf(codeAddress, "the container's address is taken by %s (%s)", who, describe(set, e.Key))
 }
 
 // isMap says whether a set leads from host ports.
