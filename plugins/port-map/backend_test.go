@@ -35,6 +35,9 @@ func TestLegacyIPTables(t *testing.T) {
 	if _, err := (iptables{v4}).run(t.Context(), "restore", "*nat\nCOMMIT\n"); err != nil {
 		testnet.Lacks(t, "iptables-legacy in the kernel")
 	}
+	if _, err := (iptables{v4}).save(t.Context()); err != nil {
+		testnet.Lacks(t, "iptables-legacy-save in a user namespace")
+	}
 	keys := map[string]any{"backend": backendIPTables, "conditionsV4": []string{"!", "-s", "198.51.100.0/24"}}
 	mappings := []Mapping{web, {HostPort: 9000, ContainerPort: 9000, Range: 100}}
 	w.server.add(keys, mappings...).OK(t)
