@@ -23,7 +23,7 @@ func add(ctx context.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	box, err := enter(r, true)
+	box, err := enter(r)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func add(ctx context.Context, r *request) error {
 			return err
 		}
 	}
-	box.announceAll(r, p)
+	box.announce(r)
 	iface.Mac, iface.Mtu = box.link.mac.String(), box.link.mtu
 	p.describe(r.Result, index)
 	gw.describe(r.Result)

@@ -61,7 +61,7 @@ func planOf(r *request, index int) *plan {
 }
 
 func checkContainer(r *request, p *plan) error {
-	box, err := enter(r, false)
+	box, err := enter(r)
 	if err != nil {
 		return chain.Errorf(codeCheck, "%w", err)
 	}

@@ -20,16 +20,14 @@ import (
 // container is the interface in the container's namespace. Its sockets are opened there; the process stays on the host.
 type container struct {
 	*conn
-	ns       *os.File
-	link     *link
-	has      []addr
-	announce *announcer // nil unless asked for
-	watch    *os.File   // told of every change to an IPv6 address; nil unless asked for
+	ns    *os.File
+	link  *link
+	has   []addr
+	watch *os.File // told of every change to an IPv6 address; nil unless enabledad
 }
 
-// enter opens the container's namespace, and finds the interface there. toChange is for ADD, which will announce what
-// it adds.
-func enter(r *request, toChange bool) (box *container, err error) {
+// enter opens the container's namespace, and finds the interface there.
+func enter(r *request) (box *container, err error) {
 	opened := &container{ns: r.Sandbox()}
 	defer func() {
 		if err != nil {
@@ -38,18 +36,10 @@ func enter(r *request, toChange bool) (box *container, err error) {
 	}()
 	box = opened
 	err = netns.Do(box.ns, func() (err error) {
-		if box.conn, err = dial(); err != nil || !toChange {
-			return err
+		if box.conn, err = dial(); err == nil && r.Conf.EnableDAD {
+			box.watch, err = watchAddresses()
 		}
-		if r.Conf.EnableDAD {
-			if box.watch, err = watchAddresses(); err != nil {
-				return err
-			}
-		}
-		if box.announce, err = openAnnouncer(); err != nil {
-			r.Log.Warn("the addresses will not be announced to the neighbours", "err", err)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("in namespace %s: %w", r.NetNS, err)
@@ -66,9 +56,6 @@ func enter(r *request, toChange bool) (box *container, err error) {
 func (b *container) close() {
 	if b.conn != nil {
 		b.conn.close()
-	}
-	if b.announce != nil {
-		b.announce.close()
 	}
 	if b.watch != nil {
 		_ = b.watch.Close()
@@ -115,6 +102,9 @@ func (b *container) configure(r *request, p *plan) error {
 		if err := b.enableIPv6(r); err != nil {
 			return err
 		}
+	}
+	if err := b.enableAnnouncements(r); err != nil {
+		return err
 	}
 	for _, a := range p.addresses {
 		err := r.Do(fmt.Sprintf("add address %s to %s", a.prefix, r.IfName),
@@ -182,13 +172,15 @@ func (b *container) enableIPv6(r *request) error {
 			}
 		}
 	}
-	wanted := []struct {
+	for _, w := range []struct {
 		setting setting
 		name    string
-		dadOnly bool
-	}{{keepAddrOnDown, "keep_addr_on_down", false}, {enhancedDAD, "enhanced_dad", true}, {acceptDAD, "accept_dad", true}}
-	for _, w := range wanted {
-		if is, ok := b.link.get6(w.setting); !ok || is > 0 || w.dadOnly && !r.Conf.EnableDAD {
+		wanted  bool
+	}{
+		{keepAddrOnDown, "keep_addr_on_down", true}, {ndiscNotify, "ndisc_notify", b.link.speaksARP()},
+		{enhancedDAD, "enhanced_dad", r.Conf.EnableDAD}, {acceptDAD, "accept_dad", r.Conf.EnableDAD},
+	} {
+		if is, ok := b.link.get6(w.setting); !ok || is > 0 || !w.wanted {
 			continue
 		}
 		if err := b.setIPv6(r, r.IfName, w.name, "1"); err != nil {

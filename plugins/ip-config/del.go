@@ -30,7 +30,7 @@ func leave(r *request) error {
 	if r.Sandbox() == nil {
 		return nil
 	}
-	box, err := enter(r, false)
+	box, err := enter(r)
 	if missing(err) {
 		return nil
 	}

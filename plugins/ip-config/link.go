@@ -18,18 +18,20 @@ import (
 const (
 	// skipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h: counters are most of what the kernel tells of a link.
 	skipStats = 1 << 3
-	// inet6Conf is IFLA_INET6_CONF of linux/if_link.h: the link's settings under net/ipv6/conf, as a list of numbers.
-	inet6Conf = 2
+	// arpNotify is the number of arp_notify among the link's settings under net/ipv4/conf (IPV4_DEVCONF_ARP_NOTIFY of
+	// linux/ip.h).
+	arpNotify = 22
 	// minIPv6MTU is IPV6_MIN_MTU of linux/ipv6.h: the kernel takes IPv6 off a link with a smaller one.
 	minIPv6MTU = 1280
 )
 
-// setting is a place in inet6Conf, DEVCONF_ of linux/ipv6.h.
+// setting is the number of one of the link's settings under net/ipv6/conf, DEVCONF_ of linux/ipv6.h.
 type setting int
 
 const (
 	disableIPv6    setting = 26
 	acceptDAD      setting = 27
+	ndiscNotify    setting = 29
 	keepAddrOnDown setting = 42
 	enhancedDAD    setting = 46
 )
@@ -41,7 +43,7 @@ type link struct {
 	mac        net.HardwareAddr
 	flags      uint32
 	master     int
-	ipv6       []byte // nil when the link has no IPv6 at all
+	ipv4, ipv6 []byte // the settings as a list of numbers, those of IPv4 from 1; nil when the link does not speak it
 }
 
 func (l *link) up() bool { return l.flags&unix.IFF_UP != 0 }
@@ -52,6 +54,12 @@ func (l *link) carrier() bool { return l.flags&unix.IFF_LOWER_UP != 0 }
 // speaksARP says whether neighbours are asked for on the link, so that they can be told.
 func (l *link) speaksARP() bool {
 	return l.flags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) == 0 && len(l.mac) == 6
+}
+
+// notifiesARP says whether the kernel announces the link's IPv4 addresses when its MAC is set.
+func (l *link) notifiesARP() bool {
+	at := (arpNotify - 1) * 4
+	return len(l.ipv4) >= at+4 && number(l.ipv4[at:]) != 0
 }
 
 // get6 is one of the link's IPv6 settings; ok is false when the kernel does not have it.
@@ -118,7 +126,20 @@ func (c *conn) setUp(index int, up bool) error {
 	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, flags, unix.IFF_UP)})
 }
 
-// setMAC gives a link its MAC.
+// setARPNotify writes arp_notify, which rtnetlink can as it can all settings of IPv4 and none of IPv6.
+func (c *conn) setARPNotify(index int, value uint32) error {
+	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, 0, 0), attrs: func(w *nlsock.Writer) {
+		spec := w.Nest(unix.IFLA_AF_SPEC)
+		family := w.Nest(unix.AF_INET)
+		conf := w.Nest(unix.IFLA_INET_CONF)
+		native(w, arpNotify, value)
+		w.CloseNest(conf)
+		w.CloseNest(family)
+		w.CloseNest(spec)
+	}})
+}
+
+// setMAC gives a link its MAC, which may be the one that it has.
 func (c *conn) setMAC(index int, mac net.HardwareAddr) error {
 	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, 0, 0), attrs: func(w *nlsock.Writer) {
 		w.Bytes(unix.IFLA_ADDRESS, mac)
@@ -154,11 +175,11 @@ func parseLink(body []byte) (*link, bool) {
 }
 
 func (l *link) parseFamily(family uint16, v []byte) {
-	if family != unix.AF_INET6 {
-		return
-	}
 	nlsock.EachAttr(v, func(kind uint16, v []byte) {
-		if kind == inet6Conf {
+		switch {
+		case family == unix.AF_INET && kind == unix.IFLA_INET_CONF:
+			l.ipv4 = slices.Clone(v)
+		case family == unix.AF_INET6 && kind == unix.IFLA_INET6_CONF:
 			l.ipv6 = slices.Clone(v)
 		}
 	})

@@ -163,7 +163,7 @@ func TestSameContainerTwice(t *testing.T) {
 			check.Config = strings.Replace(check.Config.(string), `"prevResult": `+w.prev(), `"prevResult": `+added.Stdout, 1)
 			chaintest.Run(t, plugin, check).OK(t)
 			chaintest.Run(t, plugin, call("DEL", "podnet", "eth0", "10.1.0.5/24")).OK(t)
-			w.same(before, "link eth", "forward", "accept_redirects")
+			w.same(before, "link eth", "forward", "accept_redirects", "arp_notify")
 		})
 	}
 }

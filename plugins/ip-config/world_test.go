@@ -197,7 +197,7 @@ lines:
 
 // network is what stays of a network with a gateway after its last container, as lines of a difference; the container's
 // interface is the one that made it.
-var network = []string{"cni0", "forward", "accept_redirects", "anycast", "link eth0: flags", "keep_addr_on_down"}
+var network = []string{"cni0", "forward", "accept_redirects", "anycast", "link eth0: flags", "keep_addr_on_down", "_notify"}
 
 func decode[T any](t *testing.T, text string) (v T) {
 	t.Helper()
