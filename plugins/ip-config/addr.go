@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
@@ -54,8 +55,8 @@ func ifaddrmsg(family uint8, bits int, index int) []byte {
 
 // addresses lists the addresses of one interface.
 func (c *conn) addresses(index int) ([]addr, error) {
-	m := message{kind: unix.RTM_GETADDR, head: ifaddrmsg(unix.AF_UNSPEC, 0, index)}
-	all, err := list(c, m, func(body []byte) []addr {
+	m := nl.Message{Kind: unix.RTM_GETADDR, Head: ifaddrmsg(unix.AF_UNSPEC, 0, index)}
+	all, err := nl.List(c.Conn, m, func(body []byte) []addr {
 		if a, of, ok := parseAddr(body); ok && of == index {
 			return []addr{a}
 		}
@@ -70,27 +71,27 @@ func (c *conn) addresses(index int) ([]addr, error) {
 // addAddress adds an address. IPv6 is used at once (IFA_F_NODAD), unless dad asks the kernel to look for duplicates.
 func (c *conn) addAddress(index int, p netip.Prefix, dad bool) error {
 	m := addressMessage(unix.RTM_NEWADDR, index, p)
-	m.flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-	with := m.attrs
-	m.attrs = func(w *nlsock.Writer) {
+	m.Flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+	with := m.Attrs
+	m.Attrs = func(w *nlsock.Writer) {
 		with(w)
 		w.Bytes(attrProto, []byte{origin})
 		switch {
 		case p.Addr().Is6() && !dad:
-			native(w, unix.IFA_FLAGS, unix.IFA_F_NODAD)
+			nl.Native(w, unix.IFA_FLAGS, unix.IFA_F_NODAD)
 		case p.Addr().Is4() && p.Bits() < 31:
 			w.Bytes(unix.IFA_BROADCAST, broadcast(p).AsSlice())
 		}
 	}
-	return c.do(m)
+	return c.Do(m)
 }
 
 func (c *conn) deleteAddress(index int, p netip.Prefix) error {
-	return c.do(addressMessage(unix.RTM_DELADDR, index, p))
+	return c.Do(addressMessage(unix.RTM_DELADDR, index, p))
 }
 
-func addressMessage(kind uint16, index int, p netip.Prefix) message {
-	return message{kind: kind, head: ifaddrmsg(family(p.Addr()), p.Bits(), index), attrs: func(w *nlsock.Writer) {
+func addressMessage(kind uint16, index int, p netip.Prefix) nl.Message {
+	return nl.Message{Kind: kind, Head: ifaddrmsg(family(p.Addr()), p.Bits(), index), Attrs: func(w *nlsock.Writer) {
 		w.Bytes(unix.IFA_LOCAL, p.Addr().AsSlice())
 		w.Bytes(unix.IFA_ADDRESS, p.Addr().AsSlice())
 	}}
@@ -111,7 +112,7 @@ func parseAddr(body []byte) (a addr, index int, ok bool) {
 	}
 	bits := int(body[1])
 	a.flags = uint32(body[2])
-	index = int(number(body[4:]))
+	index = int(nl.Number(body[4:]))
 	var local, remote netip.Addr
 	nlsock.EachAttr(body[unix.SizeofIfAddrmsg:], func(kind uint16, v []byte) {
 		switch kind {
@@ -120,7 +121,7 @@ func parseAddr(body []byte) (a addr, index int, ok bool) {
 		case unix.IFA_ADDRESS:
 			remote, _ = netip.AddrFromSlice(v)
 		case unix.IFA_FLAGS:
-			a.flags = number(v)
+			a.flags = nl.Number(v)
 		case attrProto:
 			if len(v) > 0 {
 				a.origin = v[0]

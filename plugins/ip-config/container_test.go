@@ -13,6 +13,8 @@ import (
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/chain/chaintest"
+	"github.com/cni-chain/cni-chain/shared/nl"
+	"github.com/cni-chain/cni-chain/shared/nlsock"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
@@ -210,7 +212,7 @@ func TestEarlierAddresses(t *testing.T) {
 // TestReadsWhatItWrites: routes to and from the kernel's form, and no panic on rubbish.
 func TestReadsWhatItWrites(t *testing.T) {
 	want := route{dst: netip.MustParsePrefix("10.2.0.0/16"), gw: netip.MustParseAddr("10.1.0.2"), mtu: 1400, advmss: 1360, priority: 7}
-	sent := routeMessage(24, 5, want, 0, 0).write(1)
+	sent := written(routeMessage(24, 5, want, 0, 0))
 	got := parseRoute(sent[16:], 2)
 	if len(got) != 1 || got[0].link != 5 || got[0].origin != origin || !want.isDoneBy(got[0]) {
 		t.Errorf("%+v", got)
@@ -223,4 +225,11 @@ func TestReadsWhatItWrites(t *testing.T) {
 	if parseRoute(bytes.Repeat([]byte{0xff}, 64), 0xff) != nil {
 		t.Error("rubbish is a route")
 	}
+}
+
+// written is the message as it is sent.
+func written(m nl.Message) []byte {
+	var w nlsock.Writer
+	m.Write(&w, 1)
+	return w.Buf
 }

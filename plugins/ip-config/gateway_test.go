@@ -17,6 +17,7 @@ import (
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/chain/chaintest"
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
@@ -227,10 +228,10 @@ func TestIPv6NeedsAnMTU(t *testing.T) {
 // TestVLANMessages is what goes to a kernel that has VLAN filtering; this one may not.
 func TestVLANMessages(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
-	sent := vlanPair("cni0.7", mac, &link{index: 42, mtu: 1400}).write(1)
+	sent := written(vlanPair("cni0.7", mac, &link{index: 42, mtu: 1400}))
 	attrs := map[uint16][]byte{}
 	nlsock.EachAttr(sent[unix.NLMSG_HDRLEN+unix.SizeofIfInfomsg:], func(kind uint16, v []byte) { attrs[kind] = v })
-	if nlsock.CString(attrs[unix.IFLA_IFNAME]) != "cni0.7" || number(attrs[unix.IFLA_MTU]) != 1400 || !bytes.Equal(attrs[unix.IFLA_ADDRESS], mac) {
+	if nlsock.CString(attrs[unix.IFLA_IFNAME]) != "cni0.7" || nl.Number(attrs[unix.IFLA_MTU]) != 1400 || !bytes.Equal(attrs[unix.IFLA_ADDRESS], mac) {
 		t.Errorf("attributes %v", attrs)
 	}
 	var peer *link
@@ -244,8 +245,8 @@ func TestVLANMessages(t *testing.T) {
 	if peer == nil || peer.master != 42 || peer.mtu != 1400 || peer.up() || peer.name != vlanPort("cni0.7") || len(peer.name) >= unix.IFNAMSIZ {
 		t.Errorf("peer %+v", peer)
 	}
-	member := vlanMember(unix.RTM_SETLINK, 5, 7, vlanPVID|vlanUntagged).write(1)[unix.NLMSG_HDRLEN:]
-	if member[0] != unix.AF_BRIDGE || number(member[4:]) != 5 {
+	member := written(vlanMember(unix.RTM_SETLINK, 5, 7, vlanPVID|vlanUntagged))[unix.NLMSG_HDRLEN:]
+	if member[0] != unix.AF_BRIDGE || nl.Number(member[4:]) != 5 {
 		t.Errorf("message %x", member)
 	}
 	var info []byte

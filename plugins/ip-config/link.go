@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
@@ -59,7 +60,7 @@ func (l *link) speaksARP() bool {
 // notifiesARP says whether the kernel announces the link's IPv4 addresses when its MAC is set.
 func (l *link) notifiesARP() bool {
 	at := (arpNotify - 1) * 4
-	return len(l.ipv4) >= at+4 && number(l.ipv4[at:]) != 0
+	return len(l.ipv4) >= at+4 && nl.Number(l.ipv4[at:]) != 0
 }
 
 // get6 is one of the link's IPv6 settings; ok is false when the kernel does not have it.
@@ -70,21 +71,12 @@ func (l *link) get6(s setting) (value int32, ok bool) {
 	return 0, false
 }
 
-// ifinfomsg is struct ifinfomsg of linux/rtnetlink.h.
-func ifinfomsg(index int, flags, change uint32) []byte {
-	head := make([]byte, unix.SizeofIfInfomsg)
-	binary.NativeEndian.PutUint32(head[4:], uint32(index))
-	binary.NativeEndian.PutUint32(head[8:], flags)
-	binary.NativeEndian.PutUint32(head[12:], change)
-	return head
-}
-
 // linkByName finds an interface; missing tells that there is none.
 func (c *conn) linkByName(name string) (*link, error) {
 	var found *link
-	err := c.get(message{kind: unix.RTM_GETLINK, head: ifinfomsg(0, 0, 0), attrs: func(w *nlsock.Writer) {
+	err := c.Get(nl.Message{Kind: unix.RTM_GETLINK, Head: nl.IfInfo(0, 0, 0), Attrs: func(w *nlsock.Writer) {
 		w.Text(unix.IFLA_IFNAME, name)
-		native(w, unix.IFLA_EXT_MASK, skipStats)
+		nl.Native(w, unix.IFLA_EXT_MASK, skipStats)
 	}}, func(body []byte) { found, _ = parseLink(body) })
 	if err == nil && found == nil {
 		err = errors.New("the kernel gave no answer")
@@ -100,11 +92,11 @@ func missing(err error) bool { return errors.Is(err, unix.ENODEV) }
 // ports lists the names of a bridge's ports, or with 0 of all bridges'. It costs what the host has of interfaces, and
 // only an undo asks.
 func (c *conn) ports(bridge int) ([]string, error) {
-	names, err := list(c, message{kind: unix.RTM_GETLINK, head: ifinfomsg(0, 0, 0), attrs: func(w *nlsock.Writer) {
+	names, err := nl.List(c.Conn, nl.Message{Kind: unix.RTM_GETLINK, Head: nl.IfInfo(0, 0, 0), Attrs: func(w *nlsock.Writer) {
 		if bridge != 0 {
-			native(w, unix.IFLA_MASTER, uint32(bridge))
+			nl.Native(w, unix.IFLA_MASTER, uint32(bridge))
 		}
-		native(w, unix.IFLA_EXT_MASK, skipStats)
+		nl.Native(w, unix.IFLA_EXT_MASK, skipStats)
 	}}, func(body []byte) []string {
 		if l, ok := parseLink(body); ok && l.master != 0 && (bridge == 0 || l.master == bridge) {
 			return []string{l.name}
@@ -123,16 +115,16 @@ func (c *conn) setUp(index int, up bool) error {
 	if up {
 		flags = unix.IFF_UP
 	}
-	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, flags, unix.IFF_UP)})
+	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: nl.IfInfo(index, flags, unix.IFF_UP)})
 }
 
 // setARPNotify writes arp_notify, which rtnetlink can as it can all settings of IPv4 and none of IPv6.
 func (c *conn) setARPNotify(index int, value uint32) error {
-	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, 0, 0), attrs: func(w *nlsock.Writer) {
+	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: nl.IfInfo(index, 0, 0), Attrs: func(w *nlsock.Writer) {
 		spec := w.Nest(unix.IFLA_AF_SPEC)
 		family := w.Nest(unix.AF_INET)
 		conf := w.Nest(unix.IFLA_INET_CONF)
-		native(w, arpNotify, value)
+		nl.Native(w, arpNotify, value)
 		w.CloseNest(conf)
 		w.CloseNest(family)
 		w.CloseNest(spec)
@@ -141,7 +133,7 @@ func (c *conn) setARPNotify(index int, value uint32) error {
 
 // setMAC gives a link its MAC, which may be the one that it has.
 func (c *conn) setMAC(index int, mac net.HardwareAddr) error {
-	return c.do(message{kind: unix.RTM_NEWLINK, head: ifinfomsg(index, 0, 0), attrs: func(w *nlsock.Writer) {
+	return c.Do(nl.Message{Kind: unix.RTM_NEWLINK, Head: nl.IfInfo(index, 0, 0), Attrs: func(w *nlsock.Writer) {
 		w.Bytes(unix.IFLA_ADDRESS, mac)
 	}})
 }
@@ -150,7 +142,7 @@ func parseLink(body []byte) (*link, bool) {
 	if len(body) < unix.SizeofIfInfomsg {
 		return &link{}, false
 	}
-	l := &link{index: int(number(body[4:])), flags: number(body[8:])}
+	l := &link{index: int(nl.Number(body[4:])), flags: nl.Number(body[8:])}
 	nlsock.EachAttr(body[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) {
 		switch kind {
 		case unix.IFLA_IFNAME:
@@ -158,9 +150,9 @@ func parseLink(body []byte) (*link, bool) {
 		case unix.IFLA_ADDRESS:
 			l.mac = slices.Clone(v)
 		case unix.IFLA_MTU:
-			l.mtu = int(number(v))
+			l.mtu = int(nl.Number(v))
 		case unix.IFLA_MASTER:
-			l.master = int(number(v))
+			l.master = int(nl.Number(v))
 		case unix.IFLA_LINKINFO:
 			nlsock.EachAttr(v, func(kind uint16, v []byte) {
 				if kind == unix.IFLA_INFO_KIND {

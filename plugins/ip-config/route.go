@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
@@ -47,40 +48,40 @@ func (c *conn) addRoute(index int, r route) error {
 		flags = unix.RTNH_F_ONLINK
 	}
 	m := routeMessage(unix.RTM_NEWROUTE, index, r, scope, flags)
-	m.flags = unix.NLM_F_CREATE | unix.NLM_F_APPEND
-	return c.do(m)
+	m.Flags = unix.NLM_F_CREATE | unix.NLM_F_APPEND
+	return c.Do(m)
 }
 
 // deleteRoute deletes one of our routes.
 func (c *conn) deleteRoute(index int, r route) error {
 	r.mtu, r.advmss = 0, 0
-	return c.do(routeMessage(unix.RTM_DELROUTE, index, r, unix.RT_SCOPE_NOWHERE, 0))
+	return c.Do(routeMessage(unix.RTM_DELROUTE, index, r, unix.RT_SCOPE_NOWHERE, 0))
 }
 
-func routeMessage(kind uint16, index int, r route, scope uint8, flags uint32) message {
+func routeMessage(kind uint16, index int, r route, scope uint8, flags uint32) nl.Message {
 	table := value(r.table)
-	return message{
-		kind: kind,
-		head: rtmsg(family(r.dst.Addr()), r.dst.Bits(), table, origin, scope, unix.RTN_UNICAST, flags),
-		attrs: func(w *nlsock.Writer) {
+	return nl.Message{
+		Kind: kind,
+		Head: rtmsg(family(r.dst.Addr()), r.dst.Bits(), table, origin, scope, unix.RTN_UNICAST, flags),
+		Attrs: func(w *nlsock.Writer) {
 			w.Bytes(unix.RTA_DST, r.dst.Addr().AsSlice())
-			native(w, unix.RTA_OIF, uint32(index))
-			native(w, unix.RTA_TABLE, uint32(table))
+			nl.Native(w, unix.RTA_OIF, uint32(index))
+			nl.Native(w, unix.RTA_TABLE, uint32(table))
 			if r.gw.IsValid() {
 				w.Bytes(unix.RTA_GATEWAY, r.gw.AsSlice())
 			}
 			if r.priority != 0 {
-				native(w, unix.RTA_PRIORITY, uint32(r.priority))
+				nl.Native(w, unix.RTA_PRIORITY, uint32(r.priority))
 			}
 			if r.mtu == 0 && r.advmss == 0 {
 				return
 			}
 			at := w.Nest(unix.RTA_METRICS)
 			if r.mtu != 0 {
-				native(w, unix.RTAX_MTU, uint32(r.mtu))
+				nl.Native(w, unix.RTAX_MTU, uint32(r.mtu))
 			}
 			if r.advmss != 0 {
-				native(w, unix.RTAX_ADVMSS, uint32(r.advmss))
+				nl.Native(w, unix.RTAX_ADVMSS, uint32(r.advmss))
 			}
 			w.CloseNest(at)
 		},
@@ -102,15 +103,15 @@ func (f routeFilter) leavesOut(r kernelRoute) bool {
 
 // routes lists unicast routes. The filter is applied here as well, for kernels that do not.
 func (c *conn) routes(f routeFilter) ([]kernelRoute, error) {
-	all, err := list(c, message{
-		kind: unix.RTM_GETROUTE,
-		head: rtmsg(f.family, 0, f.table, f.origin, 0, 0, 0),
-		attrs: func(w *nlsock.Writer) {
+	all, err := nl.List(c.Conn, nl.Message{
+		Kind: unix.RTM_GETROUTE,
+		Head: rtmsg(f.family, 0, f.table, f.origin, 0, 0, 0),
+		Attrs: func(w *nlsock.Writer) {
 			if f.table != 0 {
-				native(w, unix.RTA_TABLE, uint32(f.table))
+				nl.Native(w, unix.RTA_TABLE, uint32(f.table))
 			}
 			if f.link != 0 {
-				native(w, unix.RTA_OIF, uint32(f.link))
+				nl.Native(w, unix.RTA_OIF, uint32(f.link))
 			}
 		},
 	}, func(body []byte) []kernelRoute {
@@ -126,7 +127,7 @@ func (c *conn) routes(f routeFilter) ([]kernelRoute, error) {
 // parseRoute reads a RTM_NEWROUTE into as many routes as it has next hops.
 func parseRoute(body []byte, of uint8) []kernelRoute {
 	if len(body) < unix.SizeofRtMsg || body[0] != of || body[7] != unix.RTN_UNICAST ||
-		number(body[8:])&unix.RTM_F_CLONED != 0 {
+		nl.Number(body[8:])&unix.RTM_F_CLONED != 0 {
 		return nil
 	}
 	table, scope := int(body[4]), int(body[6])
@@ -157,13 +158,13 @@ func parseRoute(body []byte, of uint8) []kernelRoute {
 func (r *kernelRoute) parse(kind uint16, v []byte) {
 	switch kind {
 	case unix.RTA_OIF:
-		r.link = int(number(v))
+		r.link = int(nl.Number(v))
 	case unix.RTA_GATEWAY:
 		r.gw, _ = netip.AddrFromSlice(v)
 	case unix.RTA_PRIORITY:
-		r.priority = int(number(v))
+		r.priority = int(nl.Number(v))
 	case unix.RTA_TABLE:
-		*r.table = int(number(v))
+		*r.table = int(nl.Number(v))
 	case unix.RTA_METRICS:
 		nlsock.EachAttr(v, r.parseMetric)
 	}
@@ -172,9 +173,9 @@ func (r *kernelRoute) parse(kind uint16, v []byte) {
 func (r *kernelRoute) parseMetric(kind uint16, v []byte) {
 	switch kind {
 	case unix.RTAX_MTU:
-		r.mtu = int(number(v))
+		r.mtu = int(nl.Number(v))
 	case unix.RTAX_ADVMSS:
-		r.advmss = int(number(v))
+		r.advmss = int(nl.Number(v))
 	}
 }
 
@@ -187,7 +188,7 @@ func (r kernelRoute) spread(hops []byte) []kernelRoute {
 			break
 		}
 		one := r
-		one.link = int(number(hops[4:]))
+		one.link = int(nl.Number(hops[4:]))
 		nlsock.EachAttr(hops[unix.SizeofRtNexthop:size], func(kind uint16, v []byte) {
 			if kind == unix.RTA_GATEWAY {
 				one.gw, _ = netip.AddrFromSlice(v)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/lock"
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
@@ -82,7 +83,7 @@ func (g *gateway) makeVLAN(name string, vlan int) (*link, error) {
 	}
 	mac[0] = mac[0]&^1 | 2 // unicast, locally administered
 	// The MAC is given, as udev changes one that the kernel has chosen (systemd's 99-default.link).
-	if err := g.do(vlanPair(name, mac[:], g.bridge)); err != nil {
+	if err := g.Do(vlanPair(name, mac[:], g.bridge)); err != nil {
 		return nil, err
 	}
 	made, err := g.linkByName(name)
@@ -101,7 +102,7 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 	if err != nil {
 		return err
 	}
-	if err := g.do(vlanMember(unix.RTM_SETLINK, port.index, vlan, vlanPVID|vlanUntagged)); err != nil {
+	if err := g.Do(vlanMember(unix.RTM_SETLINK, port.index, vlan, vlanPVID|vlanUntagged)); err != nil {
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return chain.Errorf(codeLacks, "put %s into VLAN %d: %w: the kernel lacks CONFIG_BRIDGE_VLAN_FILTERING",
 				port.name, vlan, err)
@@ -109,7 +110,7 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 		return fmt.Errorf("put %s into VLAN %d: %w", port.name, vlan, err)
 	}
 	if vlan != defaultVLAN {
-		if err := g.do(vlanMember(unix.RTM_DELLINK, port.index, defaultVLAN, 0)); err != nil {
+		if err := g.Do(vlanMember(unix.RTM_DELLINK, port.index, defaultVLAN, 0)); err != nil {
 			return fmt.Errorf("take %s out of VLAN %d: %w", port.name, defaultVLAN, err)
 		}
 	}
@@ -117,23 +118,23 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 }
 
 // vlanPair is the message that makes both ends at once, the host's end up, the other a port.
-func vlanPair(name string, mac net.HardwareAddr, bridge *link) message {
-	return message{
-		kind: unix.RTM_NEWLINK, flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
-		head: ifinfomsg(0, unix.IFF_UP, unix.IFF_UP),
-		attrs: func(w *nlsock.Writer) {
+func vlanPair(name string, mac net.HardwareAddr, bridge *link) nl.Message {
+	return nl.Message{
+		Kind: unix.RTM_NEWLINK, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
+		Head: nl.IfInfo(0, unix.IFF_UP, unix.IFF_UP),
+		Attrs: func(w *nlsock.Writer) {
 			w.Text(unix.IFLA_IFNAME, name)
 			w.Bytes(unix.IFLA_ADDRESS, mac)
-			native(w, unix.IFLA_MTU, uint32(bridge.mtu))
+			nl.Native(w, unix.IFLA_MTU, uint32(bridge.mtu))
 			info := w.Nest(unix.IFLA_LINKINFO)
 			w.Text(unix.IFLA_INFO_KIND, "veth")
 			data := w.Nest(unix.IFLA_INFO_DATA)
 			peer := w.Nest(vethInfoPeer)
 			// Not up: it is made first, and cannot be up while it has no other end (veth_open in drivers/net/veth.c).
-			w.Buf = append(w.Buf, ifinfomsg(0, 0, 0)...)
+			w.Buf = append(w.Buf, nl.IfInfo(0, 0, 0)...)
 			w.Text(unix.IFLA_IFNAME, vlanPort(name))
-			native(w, unix.IFLA_MTU, uint32(bridge.mtu))
-			native(w, unix.IFLA_MASTER, uint32(bridge.index))
+			nl.Native(w, unix.IFLA_MTU, uint32(bridge.mtu))
+			nl.Native(w, unix.IFLA_MASTER, uint32(bridge.index))
 			w.CloseNest(peer)
 			w.CloseNest(data)
 			w.CloseNest(info)
@@ -142,10 +143,10 @@ func vlanPair(name string, mac net.HardwareAddr, bridge *link) message {
 }
 
 // vlanMember is the message that puts a port into a VLAN (RTM_SETLINK) or takes it out (RTM_DELLINK).
-func vlanMember(kind uint16, port, vlan int, flags uint16) message {
-	head := ifinfomsg(port, 0, 0)
+func vlanMember(kind uint16, port, vlan int, flags uint16) nl.Message {
+	head := nl.IfInfo(port, 0, 0)
 	head[0] = unix.AF_BRIDGE
-	return message{kind: kind, head: head, attrs: func(w *nlsock.Writer) {
+	return nl.Message{Kind: kind, Head: head, Attrs: func(w *nlsock.Writer) {
 		at := w.Nest(unix.IFLA_AF_SPEC)
 		info := binary.NativeEndian.AppendUint16(nil, flags)
 		w.Bytes(bridgeVLANInfo, binary.NativeEndian.AppendUint16(info, uint16(vlan)))
@@ -155,7 +156,7 @@ func vlanMember(kind uint16, port, vlan int, flags uint16) message {
 
 // deleteLink deletes an interface by its name.
 func (c *conn) deleteLink(name string) error {
-	return c.do(message{kind: unix.RTM_DELLINK, head: ifinfomsg(0, 0, 0), attrs: func(w *nlsock.Writer) {
+	return c.Do(nl.Message{Kind: unix.RTM_DELLINK, Head: nl.IfInfo(0, 0, 0), Attrs: func(w *nlsock.Writer) {
 		w.Text(unix.IFLA_IFNAME, name)
 	}})
 }
