@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/nft"
 	"github.com/cni-chain/cni-chain/shared/owner"
+	"github.com/cni-chain/cni-chain/shared/sysctl"
 )
 
 type request = chain.Request[Config]
@@ -55,8 +57,23 @@ func (p *plan) lookAround(r *request) (err error) {
 		default:
 			s.link = link
 		}
+		s.warnForwarding(r)
 	}
 	return nil
+}
+
+// warnForwarding says why nobody else than the host will reach the ports, when that is so. Switching forwarding on is
+// for the link that makes the network.
+func (s *side) warnForwarding(r *request) {
+	name := "net/ipv4/ip_forward"
+	if s.family == v6 {
+		name = "net/ipv6/conf/all/forwarding"
+	}
+	value, err := sysctl.Get(name)
+	public := slices.ContainsFunc(s.ports, func(p port) bool { return !p.addr.IsLoopback() })
+	if err == nil && value == "0" && public {
+		r.Log.Warn("the host does not forward: mapped ports are reached by its own programs only", "sysctl", name)
+	}
 }
 
 // del takes back what the attachment has by either backend, whatever the configuration says by now.

@@ -38,6 +38,21 @@ func TestWithoutMappings(t *testing.T) {
 	}
 }
 
+// TestForwardingOff: who maps ports on a host that does not forward learns why nobody gets there.
+func TestForwardingOff(t *testing.T) {
+	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
+	setSysctl(t, "net/ipv4/ip_forward", "0")
+	c := b.newContainer()
+	const says = "does not forward"
+	if o := c.add(nil, web).OK(t); strings.Count(o.Stderr, says) != 1 || !strings.Contains(o.Stderr, "net/ipv4/ip_forward") {
+		t.Errorf("the log does not say it once: %s", o.Stderr)
+	}
+	local := Mapping{HostPort: 8080, ContainerPort: 80, HostIP: "127.0.0.1"}
+	if o := c.add(nil, local).OK(t); strings.Contains(o.Stderr, says) {
+		t.Errorf("a port of 127.0.0.1 needs no forwarding: %s", o.Stderr)
+	}
+}
+
 // TestEveryStepFails: after a failed ADD the host is as it was.
 func TestEveryStepFails(t *testing.T) {
 	b := newBridge(t, "cni0", "10.88.1.1/24", "fd00:88:1::1/64")
