@@ -19,7 +19,8 @@ func TestAddCheckDel(t *testing.T) {
 	w := newWorld(t)
 	before := w.snapshot()
 	result, text := w.add(dualPool)
-	if len(result.IPs) != 2 || *result.IPs[0].Interface != 2 || result.Interfaces[2].Mac != containerMAC || result.Interfaces[2].Mtu != 1500 {
+	if len(result.IPs) != 2 || *result.IPs[0].Interface != 2 || result.Interfaces[2].Mac != containerMAC ||
+		result.Interfaces[2].Mtu != 1500 {
 		t.Errorf("result: %s", text)
 	}
 	addresses := w.ip("-o", "addr", "show", "dev", "eth0")

@@ -173,7 +173,8 @@ func TestResultOfTheChain(t *testing.T) {
 	// The container's comes first here, and a host interface of the same name is another one.
 	prev := `{"interfaces": [{"name": "eth0", "sandbox": "` + w.ns.Path + `"}, {"name": "eth0"}], "ips": [{"address": "192.0.2.5/24"}]}`
 	result, text := decodeResult(t, w.run("ADD", conf, prev).OK(t))
-	if len(result.IPs) != 2 || *result.IPs[1].Interface != 0 || result.IPs[0].Interface != nil || result.Interfaces[0].Mac != containerMAC {
+	if len(result.IPs) != 2 || *result.IPs[1].Interface != 0 || result.IPs[0].Interface != nil ||
+		result.Interfaces[0].Mac != containerMAC {
 		t.Errorf("result %s", text)
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// TestRouteFields: all fields of CNI 1.1 arrive in the kernel (containernetworking/plugins#971), and CHECK looks for them.
+// TestRouteFields: all fields of CNI 1.1 arrive in the kernel (containernetworking/plugins#971), and CHECK looks for
+// them.
 func TestRouteFields(t *testing.T) {
 	w := newWorld(t)
 	const conf = `"addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}, {"address": "fd00:1::5/64", "gateway": "fd00:1::1"}],
@@ -44,7 +45,8 @@ func TestRouteFields(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
 	}
-	if len(result.Routes) != 7 || result.Routes[0].MTU != 1400 || result.Routes[1].GW != nil || *result.Routes[1].Table != 500 {
+	if len(result.Routes) != 7 || result.Routes[0].MTU != 1400 || result.Routes[1].GW != nil ||
+		*result.Routes[1].Table != 500 {
 		t.Errorf("result %s", text)
 	}
 	w.run("CHECK", conf, text).OK(t)
@@ -146,14 +148,15 @@ func TestDuplicateAddress(t *testing.T) {
 		if pending, err := undecided([]addr{{prefix: p.addresses[0].prefix, flags: 0x40}}, p); !pending || err != nil {
 			t.Errorf("%v, %v", pending, err)
 		}
-		if _, err := undecided([]addr{{prefix: p.addresses[0].prefix, flags: 0x48}}, p); chain.CodeOf(err) != chain.CodeTryAgain {
+		_, err := undecided([]addr{{prefix: p.addresses[0].prefix, flags: 0x48}}, p)
+		if chain.CodeOf(err) != chain.CodeTryAgain {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
-// TestNeighboursAreTold is containernetworking/plugins#588: a neighbour that knows the address by another MAC learns the
-// new one at once, in both families.
+// TestNeighboursAreTold is containernetworking/plugins#588: a neighbour that knows the address by another MAC learns
+// the new one at once, in both families.
 func TestNeighboursAreTold(t *testing.T) {
 	w := newWorld(t)
 	w.host("ip", "addr", "add", "10.1.0.1/24", "dev", w.bridge)

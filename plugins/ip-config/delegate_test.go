@@ -183,8 +183,8 @@ func TestInterruptedIPAM(t *testing.T) {
 	}
 }
 
-// TestLeftoverLeaseOfIPAM: an attachment whose ADD was killed has its address still, and a plugin like host-local refuses
-// it another one.
+// TestLeftoverLeaseOfIPAM: an attachment whose ADD was killed has its address still, and a plugin like host-local
+// refuses it another one.
 func TestLeftoverLeaseOfIPAM(t *testing.T) {
 	w := newWorld(t)
 	dir := w.install("fake-held")

@@ -92,12 +92,13 @@ func missing(err error) bool { return errors.Is(err, unix.ENODEV) }
 // ports lists the names of a bridge's ports, or with 0 of all bridges'. It costs what the host has of interfaces, and
 // only an undo asks.
 func (c *conn) ports(bridge int) ([]string, error) {
-	names, err := nl.List(c.Conn, nl.Message{Kind: unix.RTM_GETLINK, Head: nl.IfInfo(0, 0, 0), Attrs: func(w *nlsock.Writer) {
+	all := nl.Message{Kind: unix.RTM_GETLINK, Head: nl.IfInfo(0, 0, 0), Attrs: func(w *nlsock.Writer) {
 		if bridge != 0 {
 			nl.Native(w, unix.IFLA_MASTER, uint32(bridge))
 		}
 		nl.Native(w, unix.IFLA_EXT_MASK, skipStats)
-	}}, func(body []byte) []string {
+	}}
+	names, err := nl.List(c.Conn, all, func(body []byte) []string {
 		if l, ok := parseLink(body); ok && l.master != 0 && (bridge == 0 || l.master == bridge) {
 			return []string{l.name}
 		}

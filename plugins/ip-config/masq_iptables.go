@@ -56,8 +56,8 @@ func (m *iptablesMasq) add(ctx context.Context, addresses []netip.Prefix) error 
 	return nil
 }
 
-// addFamily adds the rules of one family, with the chain and the jump to it if they are missing. What the attachment left
-// when its ADD was killed goes.
+// addFamily adds the rules of one family, with the chain and the jump to it if they are missing. What the attachment
+// left when its ADD was killed goes.
 func (m *iptablesMasq) addFamily(ctx context.Context, is4 bool, all []netip.Prefix) error {
 	addresses := slices.DeleteFunc(slices.Clone(all), func(a netip.Prefix) bool { return a.Addr().Is4() != is4 })
 	if len(addresses) == 0 {

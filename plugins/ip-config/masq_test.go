@@ -96,8 +96,8 @@ func TestRuleset(t *testing.T) {
 	w.host("sh", "-c", "nft list ruleset > /run/ruleset && nft -c -f /run/ruleset")
 }
 
-// TestLastOneClearsUp: a container's part goes with its DEL, the network's with the last, the table with the last network.
-// DEL has the names alone (containernetworking/plugins#810, #1078).
+// TestLastOneClearsUp: a container's part goes with its DEL, the network's with the last, the table with the last
+// network. DEL has the names alone (containernetworking/plugins#810, #1078).
 func TestLastOneClearsUp(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
@@ -168,8 +168,8 @@ func TestSameContainerTwice(t *testing.T) {
 	}
 }
 
-// TestTakeover is containernetworking/plugins#683: an address whose last holder never had a DEL is the new holder's, and
-// the old one's late DEL does not take it away.
+// TestTakeover is containernetworking/plugins#683: an address whose last holder never had a DEL is the new holder's,
+// and the old one's late DEL does not take it away.
 func TestTakeover(t *testing.T) {
 	w := newWorld(t)
 	first := &nftMasq{owner: owner.Owner{Network: "podnet", ContainerID: "gone", IfName: "eth0"}}
