@@ -118,7 +118,8 @@ func (c *Config) Validate() error {
 
 // isLinkName says what the kernel takes for the name of an interface (dev_valid_name in net/core/dev.c).
 func isLinkName(name string) bool {
-	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." && !strings.ContainsAny(name, "/: \t\n\v\f\r")
+	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." &&
+		!strings.ContainsAny(name, "/: \t\n\v\f\r")
 }
 
 // validateIPAM checks "ipam" as far as it is ours: the type, and all of it when ip-pool is served in process.
