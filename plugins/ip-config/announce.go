@@ -6,8 +6,8 @@ package main
 // Neighbours may remember another container's MAC for an address, so the new one is announced: by a gratuitous ARP
 // request and an unsolicited neighbour advertisement. The kernel sends both when a link's MAC is set, also to what it
 // is, if arp_notify and ndisc_notify are 1 (inetdev_event in net/ipv4/devinet.c, ndisc_netdev_event in
-// net/ipv6/ndisc.c). The settings stay: when a later link such as tuning changes the MAC, that is announced too.
-// To send the packets here would take a packet socket, and closing one takes 8 to 16 ms (synchronize_net in
+// net/ipv6/ndisc.c). The settings stay: when a later link such as tuning changes the MAC, that is announced too. To
+// send the packets here would take a packet socket, and closing one takes 8 to 16 ms (synchronize_net in
 // packet_release).
 
 // enableAnnouncements sets arp_notify; ndisc_notify is among the settings of IPv6.
