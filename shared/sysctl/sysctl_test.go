@@ -53,7 +53,7 @@ func TestSetWritesOnlyWhatDiffers(t *testing.T) {
 		old     string
 	}{{"1", true, "0"}, {"1", false, "1"}, {"0", true, "1"}} {
 		err := netns.Do(ns, func() error {
-			if err := ensureZeroFirst(t, name, step.old); err != nil {
+			if err := start(t, name, step.old); err != nil {
 				return err
 			}
 			changed, old, err := Set(name, step.value)
@@ -68,8 +68,8 @@ func TestSetWritesOnlyWhatDiffers(t *testing.T) {
 	}
 }
 
-// ensureZeroFirst brings the parameter to where the step starts: a new namespace may inherit the host's value.
-func ensureZeroFirst(t *testing.T, name, value string) error {
+// start brings the parameter to where the step starts: a new namespace may inherit the host's value.
+func start(t *testing.T, name, value string) error {
 	t.Helper()
 	return os.WriteFile(root+name, []byte(value), 0)
 }
