@@ -27,11 +27,11 @@ func addTap(t *testing.T) netlink.Link {
 func TestTap(t *testing.T) {
 	c := newContainer(t)
 	addBridge(t, "cni0", 0, true)
-	tap := addTap(t)
+	addTap(t)
 	before := testnet.Take(t, c.ns)
 	const keys = `"hairpinMode": true, ` + tapKeys
 	result := c.add(t, keys)
-	tap = mustHave(t, "tap0")
+	tap := mustHave(t, "tap0")
 	want := []*current.Interface{
 		{Name: "cni0", Mac: mustHave(t, "cni0").Attrs().HardwareAddr.String(), Mtu: 1500},
 		{Name: "tap0", Mac: tap.Attrs().HardwareAddr.String(), Mtu: 1500},
