@@ -52,7 +52,7 @@ func add(ctx context.Context, r *request) error {
 		}
 	}
 	box.announce(r)
-	iface.Mac, iface.Mtu = box.link.mac.String(), box.link.mtu
+	iface.Mac, iface.Mtu = box.link.MAC.String(), box.link.MTU
 	p.describe(r.Result, index)
 	gw.describe(r.Result)
 	r.Result.DNS = chooseDNS(r.Conf.DNS, dns, r.Result.DNS)

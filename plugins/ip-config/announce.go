@@ -12,21 +12,21 @@ package main
 
 // enableAnnouncements sets arp_notify; ndisc_notify is among the settings of IPv6.
 func (b *container) enableAnnouncements(r *request) error {
-	if !b.link.speaksARP() || b.link.ipv4 == nil || b.link.notifiesARP() {
+	if on, ok := b.link.Setting4(arpNotify); !ok || on != 0 || !speaksARP(b.link) {
 		return nil
 	}
 	return r.Do("set arp_notify of "+r.IfName,
-		func() error { return b.setARPNotify(b.link.index, 1) },
-		b.undo(func(c *conn) error { return c.setARPNotify(b.link.index, 0) }))
+		func() error { return b.setARPNotify(b.link.Index, 1) },
+		b.undo(func(c *conn) error { return c.setARPNotify(b.link.Index, 0) }))
 }
 
 // announce tells the neighbours of all addresses of the interface. One that does not hear it finds out a little later:
 // nothing here is an error.
 func (b *container) announce(r *request) {
-	if !b.link.speaksARP() {
+	if !speaksARP(b.link) {
 		return
 	}
-	if err := b.setMAC(b.link.index, b.link.mac); err != nil {
+	if err := b.setMAC(b.link.Index, b.link.MAC); err != nil {
 		r.Log.Info("the addresses are not announced to the neighbours", "err", err)
 	}
 }

@@ -67,7 +67,7 @@ func checkContainer(r *request, p *plan) error {
 	}
 	defer box.close()
 	var errs []error
-	if !box.link.up() {
+	if !box.link.Up() {
 		errs = append(errs, chain.Errorf(codeCheck, "%s in %s is down", r.IfName, r.NetNS))
 	}
 	for _, a := range p.addresses {
@@ -91,7 +91,7 @@ func (b *container) checkRoutes(r *request, p *plan) error {
 		if len(wanted) == 0 {
 			continue
 		}
-		has, err := b.routes(routeFilter{family: f, link: b.link.index})
+		has, err := b.routes(routeFilter{family: f, link: b.link.Index})
 		if err != nil {
 			return err
 		}
@@ -117,18 +117,18 @@ func checkGateway(r *request, p *plan) error {
 	}
 	defer g.close()
 	if r.Conf.VLAN != 0 {
-		if g.on, err = g.linkByName(vlanName(g.bridge.name, r.Conf.VLAN)); err != nil {
+		if g.on, err = g.linkByName(vlanName(g.bridge.Name, r.Conf.VLAN)); err != nil {
 			return chain.Errorf(codeCheck, "the gateway's interface is gone: %w", err)
 		}
 	}
-	has, err := g.addresses(g.on.index)
+	has, err := g.addresses(g.on.Index)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, gw := range p.gateways {
 		if !slices.ContainsFunc(has, func(a addr) bool { return a.prefix == gw }) {
-			errs = append(errs, chain.Errorf(codeCheck, "the gateway address %s is missing on %s", gw, g.on.name))
+			errs = append(errs, chain.Errorf(codeCheck, "the gateway address %s is missing on %s", gw, g.on.Name))
 		}
 	}
 	return errors.Join(errs...)

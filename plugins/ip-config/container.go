@@ -14,6 +14,7 @@ import (
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/netns"
+	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/sysctl"
 )
 
@@ -21,7 +22,7 @@ import (
 type container struct {
 	*conn
 	ns    *os.File
-	link  *link
+	link  *nl.Link
 	has   []addr
 	watch *os.File // told of every change to an IPv6 address; nil unless enabledad
 }
@@ -47,7 +48,7 @@ func enter(r *request) (box *container, err error) {
 	if box.link, err = box.linkByName(r.IfName); err != nil {
 		return nil, fmt.Errorf("in namespace %s: %w", r.NetNS, err)
 	}
-	if box.has, err = box.addresses(box.link.index); err != nil {
+	if box.has, err = box.addresses(box.link.Index); err != nil {
 		return nil, fmt.Errorf("%s in namespace %s: %w", r.IfName, r.NetNS, err)
 	}
 	return box, nil
@@ -108,8 +109,8 @@ func (b *container) configure(r *request, p *plan) error {
 	}
 	for _, a := range p.addresses {
 		err := r.Do(fmt.Sprintf("add address %s to %s", a.prefix, r.IfName),
-			func() error { return b.addAddress(b.link.index, a.prefix, r.Conf.EnableDAD) },
-			b.undo(func(c *conn) error { return ignore(c.deleteAddress(b.link.index, a.prefix), unix.EADDRNOTAVAIL) }))
+			func() error { return b.addAddress(b.link.Index, a.prefix, r.Conf.EnableDAD) },
+			b.undo(func(c *conn) error { return ignore(c.deleteAddress(b.link.Index, a.prefix), unix.EADDRNOTAVAIL) }))
 		if errors.Is(err, unix.EEXIST) {
 			return chain.Errorf(codeExists, "%w: somebody else has put it there", err)
 		}
@@ -117,10 +118,10 @@ func (b *container) configure(r *request, p *plan) error {
 			return err
 		}
 	}
-	if !b.link.up() {
+	if !b.link.Up() {
 		err := r.Do("bring "+r.IfName+" up",
-			func() error { return b.setUp(b.link.index, true) },
-			b.undo(func(c *conn) error { return c.setUp(b.link.index, false) }))
+			func() error { return b.setUp(b.link.Index, true) },
+			b.undo(func(c *conn) error { return c.setUp(b.link.Index, false) }))
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func (b *container) configureRoute(r *request, route route) error {
 	existed := false
 	err := r.Do(fmt.Sprintf("add route %s to %s", route, r.IfName),
 		func() error {
-			err := b.addRoute(b.link.index, route)
+			err := b.addRoute(b.link.Index, route)
 			existed = errors.Is(err, unix.EEXIST)
 			return ignore(err, unix.EEXIST)
 		},
@@ -145,7 +146,7 @@ func (b *container) configureRoute(r *request, route route) error {
 			if existed {
 				return nil
 			}
-			return ignore(c.deleteRoute(b.link.index, route), unix.ESRCH)
+			return ignore(c.deleteRoute(b.link.Index, route), unix.ESRCH)
 		}))
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
 		return chain.Errorf(chain.CodeConfig, "%w: its gateway is in no subnet of %s", err, r.IfName)
@@ -161,10 +162,10 @@ func (b *container) undo(f func(*conn) error) func() error {
 // enableIPv6 makes the interface take IPv6 addresses, and keep them when it goes down for a while. A setting that is
 // right already is not touched.
 func (b *container) enableIPv6(r *request) error {
-	if b.link.ipv6 == nil {
+	if b.link.IPv6 == nil {
 		return noIPv6(b.link)
 	}
-	if off, _ := b.link.get6(disableIPv6); off != 0 {
+	if off, _ := b.link.Setting6(disableIPv6); off != 0 {
 		// Traffic to an own address comes in by the loopback interface.
 		for _, link := range []string{"lo", r.IfName} {
 			if err := b.setIPv6(r, link, "disable_ipv6", "0"); err != nil {
@@ -173,14 +174,14 @@ func (b *container) enableIPv6(r *request) error {
 		}
 	}
 	for _, w := range []struct {
-		setting setting
+		setting int
 		name    string
 		wanted  bool
 	}{
-		{keepAddrOnDown, "keep_addr_on_down", true}, {ndiscNotify, "ndisc_notify", b.link.speaksARP()},
+		{keepAddrOnDown, "keep_addr_on_down", true}, {ndiscNotify, "ndisc_notify", speaksARP(b.link)},
 		{enhancedDAD, "enhanced_dad", r.Conf.EnableDAD}, {acceptDAD, "accept_dad", r.Conf.EnableDAD},
 	} {
-		if is, ok := b.link.get6(w.setting); !ok || is > 0 || !w.wanted {
+		if is, ok := b.link.Setting6(w.setting); !ok || is > 0 || !w.wanted {
 			continue
 		}
 		if err := b.setIPv6(r, r.IfName, w.name, "1"); err != nil {
@@ -221,15 +222,15 @@ func setSysctl(r *request, name, value string, in func(func() error) error) erro
 }
 
 // noIPv6 says why a link has no IPv6.
-func noIPv6(l *link) error {
-	if l.mtu < minIPv6MTU {
+func noIPv6(l *nl.Link) error {
+	if l.MTU < minIPv6MTU {
 		return chain.Errorf(codeLacks, "the MTU of %s is %d, and IPv6 needs %d: give it a larger one, or no IPv6 address",
-			l.name, l.mtu, minIPv6MTU)
+			l.Name, l.MTU, minIPv6MTU)
 	}
 	if _, err := sysctl.Get("net/ipv6/conf/all/disable_ipv6"); err != nil {
-		return chain.Errorf(codeLacks, "IPv6 addresses for %s: %w", l.name, err)
+		return chain.Errorf(codeLacks, "IPv6 addresses for %s: %w", l.Name, err)
 	}
-	return chain.Errorf(codeLacks, "the kernel gives %s no IPv6", l.name)
+	return chain.Errorf(codeLacks, "the kernel gives %s no IPv6", l.Name)
 }
 
 // resultAddresses are the addresses that the result has for the container's interface.

@@ -59,7 +59,7 @@ func (b *container) settle(ctx context.Context, r *request, p *plan) error {
 		ctx, cancel := context.WithTimeout(ctx, dadPatience)
 		defer cancel()
 		for {
-			has, err := b.addresses(b.link.index)
+			has, err := b.addresses(b.link.Index)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func undecided(has []addr, p *plan) (pending bool, err error) {
 // unsettled judges the end of the patience.
 func (b *container) unsettled(r *request, err error) error {
 	now, linkErr := b.linkByName(r.IfName)
-	if linkErr == nil && !now.carrier() && errors.Is(err, context.DeadlineExceeded) {
+	if linkErr == nil && !now.Carrier() && errors.Is(err, context.DeadlineExceeded) {
 		r.Log.Warn("duplicate address detection has not ended, as the interface has no carrier")
 		return nil
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/nl"
 )
 
 // del goes on over errors. The addresses leave the container before they go back to IPAM, so that nobody can get one
@@ -31,7 +33,7 @@ func leave(r *request) error {
 		return nil
 	}
 	box, err := enter(r)
-	if missing(err) {
+	if nl.IsGone(err) {
 		return nil
 	}
 	if err != nil {
@@ -40,16 +42,16 @@ func leave(r *request) error {
 	defer box.close()
 	var errs []error
 	for _, f := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		routes, err := box.routes(routeFilter{family: f, link: box.link.index, origin: origin})
+		routes, err := box.routes(routeFilter{family: f, link: box.link.Index, origin: origin})
 		errs = append(errs, err)
 		for _, route := range routes {
-			errs = append(errs, ignore(box.deleteRoute(box.link.index, route.route), unix.ESRCH))
+			errs = append(errs, ignore(box.deleteRoute(box.link.Index, route.route), unix.ESRCH))
 		}
 	}
 	// The first of a subnet takes the others along (promote_secondaries), so the last goes first.
 	for i := len(box.has) - 1; i >= 0; i-- {
 		if a := box.has[i]; a.ours() {
-			errs = append(errs, ignore(box.deleteAddress(box.link.index, a.prefix), unix.EADDRNOTAVAIL))
+			errs = append(errs, ignore(box.deleteAddress(box.link.Index, a.prefix), unix.EADDRNOTAVAIL))
 		}
 	}
 	return errors.Join(errs...)

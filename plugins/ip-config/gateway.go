@@ -15,14 +15,15 @@ import (
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/lock"
+	"github.com/cni-chain/cni-chain/shared/nl"
 )
 
 // gateway is the host's side of the network: the bridge that the gateway addresses are on. They belong to the network
 // and not to an attachment: a DEL leaves them, as other containers go by them, and they go with the bridge.
 type gateway struct {
 	*conn
-	bridge *link
-	on     *link // what the addresses are on: the bridge, or the VLAN's interface
+	bridge *nl.Link
+	on     *nl.Link // what the addresses are on: the bridge, or the VLAN's interface
 	ours   string
 }
 
@@ -40,7 +41,7 @@ func findGateway(r *request) (*gateway, error) {
 		return nil, err
 	}
 	bridge, err := c.linkByName(name)
-	if err == nil && bridge.kind != "bridge" {
+	if err == nil && bridge.Kind != "bridge" {
 		err = chain.Errorf(chain.CodeConfig, "%q, where the gateway is to be, is not a bridge: isGateway goes with a "+
 			"plugin that connects to one, and \"bridge\" names it", name)
 	}
@@ -101,27 +102,27 @@ func (g *gateway) configure(ctx context.Context, r *request, p *plan) error {
 }
 
 func (g *gateway) enableIPv6(r *request) error {
-	if g.on.ipv6 == nil {
+	if g.on.IPv6 == nil {
 		return noIPv6(g.on)
 	}
-	if off, _ := g.on.get6(disableIPv6); off == 0 {
+	if off, _ := g.on.Setting6(disableIPv6); off == 0 {
 		return nil
 	}
-	return setSysctl(r, "net/ipv6/conf/"+g.on.name+"/disable_ipv6", "0", func(f func() error) error { return f() })
+	return setSysctl(r, "net/ipv6/conf/"+g.on.Name+"/disable_ipv6", "0", func(f func() error) error { return f() })
 }
 
 // ensure puts one gateway address on the interface, unless it is there.
 func (g *gateway) ensure(ctx context.Context, r *request, gw netip.Prefix) error {
-	has, err := g.addresses(g.on.index)
+	has, err := g.addresses(g.on.Index)
 	if err != nil {
-		return fmt.Errorf("%s: %w", g.on.name, err)
+		return fmt.Errorf("%s: %w", g.on.Name, err)
 	}
 	if slices.ContainsFunc(has, func(a addr) bool { return a.prefix == gw }) {
 		return nil
 	}
 	var change gatewayChange
-	return r.Do(fmt.Sprintf("add gateway address %s to %s", gw, g.on.name), func() error {
-		release, err := lock.Acquire(ctx, "bridge-"+g.bridge.name)
+	return r.Do(fmt.Sprintf("add gateway address %s to %s", gw, g.on.Name), func() error {
+		release, err := lock.Acquire(ctx, "bridge-"+g.bridge.Name)
 		if err != nil {
 			return err
 		}
@@ -150,7 +151,7 @@ type gatewayChange struct {
 
 // add looks again, under the lock, and adds the address. What conflicts is replaced if that is allowed.
 func (g *gateway) add(r *request, gw netip.Prefix) (gatewayChange, error) {
-	has, err := g.addresses(g.on.index)
+	has, err := g.addresses(g.on.Index)
 	if err != nil {
 		return gatewayChange{}, err
 	}
@@ -164,12 +165,12 @@ func (g *gateway) add(r *request, gw netip.Prefix) (gatewayChange, error) {
 	}
 	change := gatewayChange{added: gw}
 	for _, a := range in {
-		if err := g.deleteAddress(g.on.index, a.prefix); err != nil {
+		if err := g.deleteAddress(g.on.Index, a.prefix); err != nil {
 			return gatewayChange{}, errors.Join(fmt.Errorf("delete %s: %w", a.prefix, err), g.restore(change))
 		}
 		change.replaced = append(change.replaced, a)
 	}
-	if err := ignore(g.addAddress(g.on.index, gw, false), unix.EEXIST); err != nil {
+	if err := ignore(g.addAddress(g.on.Index, gw, false), unix.EEXIST); err != nil {
 		change.added = netip.Prefix{}
 		return gatewayChange{}, errors.Join(err, g.restore(change))
 	}
@@ -178,7 +179,7 @@ func (g *gateway) add(r *request, gw netip.Prefix) (gatewayChange, error) {
 	}
 	// A bridge whose MAC nobody has set takes that of one of its ports, and changes it when ports come and go, under the
 	// hands of containers that know their gateway by it (containernetworking/plugins#60). Set it is when it is given.
-	if err := g.setMAC(g.on.index, g.on.mac); err != nil {
+	if err := g.setMAC(g.on.Index, g.on.MAC); err != nil {
 		return gatewayChange{}, errors.Join(fmt.Errorf("fix its MAC: %w", err), g.restore(change))
 	}
 	return change, nil
@@ -202,10 +203,10 @@ func conflicts(has []addr, gw netip.Prefix) []addr {
 func (g *gateway) restore(c gatewayChange) error {
 	var errs []error
 	if c.added.IsValid() {
-		errs = append(errs, ignore(g.deleteAddress(g.on.index, c.added), unix.EADDRNOTAVAIL))
+		errs = append(errs, ignore(g.deleteAddress(g.on.Index, c.added), unix.EADDRNOTAVAIL))
 	}
 	for _, a := range slices.Backward(c.replaced) {
-		errs = append(errs, ignore(g.addAddress(g.on.index, a.prefix, false), unix.EEXIST))
+		errs = append(errs, ignore(g.addAddress(g.on.Index, a.prefix, false), unix.EEXIST))
 	}
 	return errors.Join(errs...)
 }
@@ -218,7 +219,7 @@ func (g *gateway) takeBack(ctx context.Context, c gatewayChange) error {
 	}
 	ctx, cancel := undoContext(ctx)
 	defer cancel()
-	release, err := lock.Acquire(ctx, "bridge-"+g.bridge.name)
+	release, err := lock.Acquire(ctx, "bridge-"+g.bridge.Name)
 	if err != nil {
 		return err
 	}
@@ -232,16 +233,16 @@ func (g *gateway) takeBack(ctx context.Context, c gatewayChange) error {
 	if shared, err := g.shared(); !shared || err != nil {
 		return err
 	}
-	return ignore(g.addAddress(g.on.index, c.added, false), unix.EEXIST)
+	return ignore(g.addAddress(g.on.Index, c.added, false), unix.EEXIST)
 }
 
 // shared says whether the bridge has ports of others.
 func (g *gateway) shared() (bool, error) {
-	ports, err := g.ports(g.bridge.index)
+	ports, err := g.ports(g.bridge.Index)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(ports, func(name string) bool { return name != g.ours && name != vlanPort(g.on.name) }), nil
+	return slices.ContainsFunc(ports, func(name string) bool { return name != g.ours && name != vlanPort(g.on.Name) }), nil
 }
 
 // describe adds the VLAN's interface to the result.
@@ -249,6 +250,6 @@ func (g *gateway) describe(result *current.Result) {
 	if g == nil || g.on == g.bridge {
 		return
 	}
-	vlan := &current.Interface{Name: g.on.name, Mac: g.on.mac.String(), Mtu: g.on.mtu}
+	vlan := &current.Interface{Name: g.on.Name, Mac: g.on.MAC.String(), Mtu: g.on.MTU}
 	result.Interfaces = append(result.Interfaces, vlan)
 }

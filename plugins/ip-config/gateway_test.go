@@ -228,21 +228,21 @@ func TestIPv6NeedsAnMTU(t *testing.T) {
 // TestVLANMessages is what goes to a kernel that has VLAN filtering; this one may not.
 func TestVLANMessages(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
-	sent := written(vlanPair("cni0.7", mac, &link{index: 42, mtu: 1400}))
+	sent := written(vlanPair("cni0.7", mac, &nl.Link{Index: 42, MTU: 1400}))
 	attrs := map[uint16][]byte{}
 	nlsock.EachAttr(sent[unix.NLMSG_HDRLEN+unix.SizeofIfInfomsg:], func(kind uint16, v []byte) { attrs[kind] = v })
 	if nlsock.CString(attrs[unix.IFLA_IFNAME]) != "cni0.7" || nl.Number(attrs[unix.IFLA_MTU]) != 1400 || !bytes.Equal(attrs[unix.IFLA_ADDRESS], mac) {
 		t.Errorf("attributes %v", attrs)
 	}
-	var peer *link
+	var peer *nl.Link
 	nlsock.EachAttr(attrs[unix.IFLA_LINKINFO], func(kind uint16, v []byte) {
 		nlsock.EachAttr(v, func(inner uint16, v []byte) {
 			if kind == unix.IFLA_INFO_DATA && inner == vethInfoPeer {
-				peer, _ = parseLink(v)
+				peer = nl.ParseLink(v)
 			}
 		})
 	})
-	if peer == nil || peer.master != 42 || peer.mtu != 1400 || peer.up() || peer.name != vlanPort("cni0.7") || len(peer.name) >= unix.IFNAMSIZ {
+	if peer == nil || peer.Master != 42 || peer.MTU != 1400 || peer.Up() || peer.Name != vlanPort("cni0.7") || len(peer.Name) >= unix.IFNAMSIZ {
 		t.Errorf("peer %+v", peer)
 	}
 	member := written(vlanMember(unix.RTM_SETLINK, 5, 7, vlanPVID|vlanUntagged))[unix.NLMSG_HDRLEN:]

@@ -39,19 +39,19 @@ func vlanPort(name string) string { return "vgw" + owner.NetworkHash(name, 11) }
 // ensureVLAN makes the gateway's interface in the VLAN unless it exists: a veth pair, one end a port of the bridge and
 // an untagged member of the VLAN, the other end for the host. Like the bridge it belongs to the network, and stays.
 func (g *gateway) ensureVLAN(ctx context.Context, r *request) error {
-	name := vlanName(g.bridge.name, r.Conf.VLAN)
+	name := vlanName(g.bridge.Name, r.Conf.VLAN)
 	if len(name) >= unix.IFNAMSIZ {
 		return chain.Invalid("vlan", r.Conf.VLAN, "the gateway's interface would be called %q, "+
 			"and a name has at most 15 bytes: give the bridge a shorter one", name)
 	}
 	made := false
 	err := r.Do("make interface "+name, func() error {
-		release, err := lock.Acquire(ctx, "bridge-"+g.bridge.name)
+		release, err := lock.Acquire(ctx, "bridge-"+g.bridge.Name)
 		if err != nil {
 			return err
 		}
 		defer release()
-		if g.on, err = g.linkByName(name); missing(err) {
+		if g.on, err = g.linkByName(name); nl.IsGone(err) {
 			made = true
 			g.on, err = g.makeVLAN(name, r.Conf.VLAN)
 		}
@@ -68,15 +68,15 @@ func (g *gateway) ensureVLAN(ctx context.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	if g.on.kind != "veth" {
+	if g.on.Kind != "veth" {
 		return chain.Errorf(codeGateway, "the interface %q, which the gateway of VLAN %d is to be on, is a %s and not ours",
-			name, r.Conf.VLAN, g.on.kind)
+			name, r.Conf.VLAN, g.on.Kind)
 	}
 	return nil
 }
 
 // makeVLAN makes the pair and puts its port into the VLAN; when that fails nothing stays.
-func (g *gateway) makeVLAN(name string, vlan int) (*link, error) {
+func (g *gateway) makeVLAN(name string, vlan int) (*nl.Link, error) {
 	var mac [6]byte
 	if _, err := unix.Getrandom(mac[:], 0); err != nil {
 		return nil, fmt.Errorf("choose a MAC: %w", err)
@@ -102,30 +102,30 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 	if err != nil {
 		return err
 	}
-	if err := g.Do(vlanMember(unix.RTM_SETLINK, port.index, vlan, vlanPVID|vlanUntagged)); err != nil {
+	if err := g.Do(vlanMember(unix.RTM_SETLINK, port.Index, vlan, vlanPVID|vlanUntagged)); err != nil {
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return chain.Errorf(codeLacks, "put %s into VLAN %d: %w: the kernel lacks CONFIG_BRIDGE_VLAN_FILTERING",
-				port.name, vlan, err)
+				port.Name, vlan, err)
 		}
-		return fmt.Errorf("put %s into VLAN %d: %w", port.name, vlan, err)
+		return fmt.Errorf("put %s into VLAN %d: %w", port.Name, vlan, err)
 	}
 	if vlan != defaultVLAN {
-		if err := g.Do(vlanMember(unix.RTM_DELLINK, port.index, defaultVLAN, 0)); err != nil {
-			return fmt.Errorf("take %s out of VLAN %d: %w", port.name, defaultVLAN, err)
+		if err := g.Do(vlanMember(unix.RTM_DELLINK, port.Index, defaultVLAN, 0)); err != nil {
+			return fmt.Errorf("take %s out of VLAN %d: %w", port.Name, defaultVLAN, err)
 		}
 	}
-	return g.setUp(port.index, true)
+	return g.setUp(port.Index, true)
 }
 
 // vlanPair is the message that makes both ends at once, the host's end up, the other a port.
-func vlanPair(name string, mac net.HardwareAddr, bridge *link) nl.Message {
+func vlanPair(name string, mac net.HardwareAddr, bridge *nl.Link) nl.Message {
 	return nl.Message{
 		Kind: unix.RTM_NEWLINK, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
 		Head: nl.IfInfo(0, unix.IFF_UP, unix.IFF_UP),
 		Attrs: func(w *nlsock.Writer) {
 			w.Text(unix.IFLA_IFNAME, name)
 			w.Bytes(unix.IFLA_ADDRESS, mac)
-			nl.Native(w, unix.IFLA_MTU, uint32(bridge.mtu))
+			nl.Native(w, unix.IFLA_MTU, uint32(bridge.MTU))
 			info := w.Nest(unix.IFLA_LINKINFO)
 			w.Text(unix.IFLA_INFO_KIND, "veth")
 			data := w.Nest(unix.IFLA_INFO_DATA)
@@ -133,8 +133,8 @@ func vlanPair(name string, mac net.HardwareAddr, bridge *link) nl.Message {
 			// Not up: it is made first, and cannot be up while it has no other end (veth_open in drivers/net/veth.c).
 			w.Buf = append(w.Buf, nl.IfInfo(0, 0, 0)...)
 			w.Text(unix.IFLA_IFNAME, vlanPort(name))
-			nl.Native(w, unix.IFLA_MTU, uint32(bridge.mtu))
-			nl.Native(w, unix.IFLA_MASTER, uint32(bridge.index))
+			nl.Native(w, unix.IFLA_MTU, uint32(bridge.MTU))
+			nl.Native(w, unix.IFLA_MASTER, uint32(bridge.Index))
 			w.CloseNest(peer)
 			w.CloseNest(data)
 			w.CloseNest(info)

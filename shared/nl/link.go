@@ -29,8 +29,9 @@ type Link struct {
 	Master   int    // index of the bridge that it is a port of, 0 = none
 	Peer     int    // index of a veth's other end
 	PeerNS   int    // ID of the other end's namespace (NSID); -1 = the same as this one's
-	// IPv6 are the link's settings under net/ipv6/conf, nil when it has no IPv6; Setting6 reads one.
-	IPv6 []byte
+	// IPv4 and IPv6 are the link's settings under net/ipv4/conf and net/ipv6/conf, nil when it does not speak the
+	// protocol; Setting4 and Setting6 read one.
+	IPv4, IPv6 []byte
 
 	Bridge BridgeData // of a bridge
 	Port   PortData   // of a bridge's port
@@ -55,9 +56,6 @@ type PortData struct {
 // Forwarding is the state of a port that takes part, BR_STATE_FORWARDING of linux/if_bridge.h.
 const Forwarding = 3
 
-// inet6Conf is IFLA_INET6_CONF of linux/if_link.h.
-const inet6Conf = 2
-
 // userHZ is the unit of times in a bridge's attributes, USER_HZ on all architectures that Go has but alpha.
 const userHZ = time.Second / 100
 
@@ -75,11 +73,18 @@ func (l *Link) OtherEnd() Which {
 	return Which{Index: l.Peer, NSID: l.PeerNS, Elsewhere: l.PeerNS >= 0}
 }
 
+// Setting4 is one of the link's IPv4 settings by its IPV4_DEVCONF_ number (linux/ip.h), which starts at 1; ok is false
+// when the link has no IPv4, or the kernel no such setting.
+func (l *Link) Setting4(devconf int) (value int32, ok bool) { return setting(l.IPv4, devconf-1) }
+
 // Setting6 is one of the link's IPv6 settings by its DEVCONF_ number (linux/ipv6.h); ok is false when the link has no
 // IPv6, or the kernel no such setting.
-func (l *Link) Setting6(devconf int) (value int32, ok bool) {
-	if at := 4 * devconf; at+4 <= len(l.IPv6) {
-		return int32(binary.NativeEndian.Uint32(l.IPv6[at:])), true
+func (l *Link) Setting6(devconf int) (value int32, ok bool) { return setting(l.IPv6, devconf) }
+
+// setting is the i-th number of a list.
+func setting(list []byte, i int) (value int32, ok bool) {
+	if at := 4 * i; at >= 0 && at+4 <= len(list) {
+		return int32(binary.NativeEndian.Uint32(list[at:])), true
 	}
 	return 0, false
 }
@@ -137,11 +142,11 @@ func (l *Link) parseProperty(kind uint16, v []byte) {
 }
 
 func (l *Link) parseFamily(family uint16, v []byte) {
-	if family != unix.AF_INET6 {
-		return
-	}
 	nlsock.EachAttr(v, func(kind uint16, v []byte) {
-		if kind == inet6Conf {
+		switch {
+		case family == unix.AF_INET && kind == unix.IFLA_INET_CONF:
+			l.IPv4 = slices.Clone(v)
+		case family == unix.AF_INET6 && kind == unix.IFLA_INET6_CONF:
 			l.IPv6 = slices.Clone(v)
 		}
 	})
