@@ -47,12 +47,17 @@ func addByBackend(ctx context.Context, r *request, p *plan) error {
 	return err
 }
 
-// unsupported says whether a kernel that lacks nftables, or a part of it, would give the error.
+// unsupported says whether a kernel that lacks nftables, or a part of it, would give the error to an ADD.
 func unsupported(err error) bool {
 	var refused *nft.Error
 	if errors.As(err, &refused) && refused.Set == nil && refused.Errno == unix.ENOENT {
 		return true // a chain type or an expression that is not built in
 	}
+	return noNFTables(err)
+}
+
+// noNFTables says whether the kernel has no nftables at all.
+func noNFTables(err error) bool {
 	for _, errno := range []error{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.EOPNOTSUPP} {
 		if errors.Is(err, errno) {
 			return true

@@ -50,6 +50,24 @@ func (p *plan) loopbackNow() (map[family]string, error) {
 	return was, nil
 }
 
+// remember is loopbackNow, and noted where no change of the rules can get at it.
+func (p *plan) remember() (map[family]string, error) {
+	was, err := p.loopbackNow()
+	for _, s := range p.sides {
+		if err != nil || !p.opensLoopback(s) {
+			continue
+		}
+		now, found := strings.CutPrefix(was[s.family], wasPrefix)
+		if !found {
+			now = "0" // the route is never there before
+		}
+		if now, err = remember(s.family, s.link, now); found {
+			was[s.family] = wasPrefix + now
+		}
+	}
+	return was, err
+}
+
 // openLoopback lets the host's loopback addresses reach the container.
 func openLoopback(r *chain.Request[Config], p *plan) error {
 	for _, s := range p.sides {

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/lock"
 	"github.com/cni-chain/cni-chain/shared/nft"
 )
@@ -52,6 +52,17 @@ func underLock(ctx context.Context, f func() error) error {
 // add maps the ports in one transaction. What the same attachment has left there, and what attachments have whose
 // namespace is gone, is replaced by it; what others have is refused. When it fails it has left nothing.
 func (n *nftables) add(p *plan) error {
+	err := n.addOrReplace(p)
+	if err == nil {
+		return nil
+	}
+	if refused := (*nft.Error)(nil); !errors.As(err, &refused) && chain.CodeOf(err) < codeTaken {
+		err = errors.Join(err, n.remove(p.owner.Tag())) // nobody knows what the kernel did
+	}
+	return errors.Join(err, n.closeUnused())
+}
+
+func (n *nftables) addOrReplace(p *plan) error {
 	h := p.holding()
 	replace := map[string]*nft.Holding{}
 	if err := n.findCrossing(p, h, replace); err != nil {
@@ -60,14 +71,7 @@ func (n *nftables) add(p *plan) error {
 	for {
 		err := n.commit(p, h, replace)
 		var refused *nft.Error
-		if !errors.As(err, &refused) {
-			if err != nil {
-				// Nobody knows what the kernel did.
-				return errors.Join(err, n.remove(h.Owner))
-			}
-			return nil
-		}
-		if refused.Errno != unix.EEXIST || refused.Set == nil {
+		if !errors.As(err, &refused) || refused.Errno != unix.EEXIST || refused.Set == nil {
 			return err
 		}
 		before := len(replace)
@@ -87,7 +91,7 @@ func (n *nftables) commit(p *plan, h nft.Holding, replace map[string]*nft.Holdin
 		return err
 	}
 	if len(replace) == 0 {
-		was, err := p.loopbackNow()
+		was, err := p.remember()
 		if err != nil {
 			return err
 		}
@@ -98,7 +102,7 @@ func (n *nftables) commit(p *plan, h nft.Holding, replace map[string]*nft.Holdin
 		return err
 	}
 	tx.AddCounter(registerCounter, "")
-	was, err := p.loopbackNow()
+	was, err := p.remember()
 	if err != nil {
 		return err
 	}
@@ -156,7 +160,7 @@ func (n *nftables) delete(tx *nft.Tx, holdings ...*nft.Holding) (last bool, err 
 func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
 	name := strings.TrimPrefix(counter.Name, "ports-")
 	if link, ok := strings.CutPrefix(name, "local4-"); ok {
-		if err := closeLoopback4(link, counter.Comment); err != nil {
+		if err := errors.Join(closeLoopback4(link, counter.Comment), forgetOpened(v4, link)); err != nil {
 			return err
 		}
 		found, err := n.conn.Elements(nft.Inet, guard, [][]byte{nft.Name(link)})
@@ -166,7 +170,7 @@ func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
 		return err
 	}
 	if link, ok := strings.CutPrefix(name, "local6-"); ok {
-		return closeLoopback6(link)
+		return errors.Join(closeLoopback6(link), forgetOpened(v6, link))
 	}
 	if strings.HasPrefix(name, "if4-") || strings.HasPrefix(name, "if6-") {
 		return n.deleteConditions(tx, counter.Name)
@@ -199,8 +203,7 @@ func (n *nftables) tryRemove(tags []string) error {
 		return err
 	}
 	if last {
-		clearBase(tx)
-		if err := tx.DeleteTableIfLast(); err != nil {
+		if err := n.clearBase(tx, tags); err != nil {
 			return err
 		}
 	}
@@ -220,55 +223,4 @@ func (n *nftables) holdings(tags []string) ([]*nft.Holding, error) {
 		}
 	}
 	return all, nil
-}
-
-// newConditions are the sides whose conditions nobody has used so far.
-func (n *nftables) newConditions(p *plan) ([]*side, error) {
-	var missing []*side
-	for _, s := range p.sides {
-		key := conditionKey(s.conditions)
-		if key == "" {
-			continue
-		}
-		handle, err := n.conditionRule(conditionChain(s.family, key))
-		if err != nil {
-			return nil, err
-		}
-		if handle == 0 {
-			missing = append(missing, s)
-		}
-	}
-	return missing, nil
-}
-
-// conditionRule finds the rule that jumps to the chain of a list of conditions; 0 is none.
-func (n *nftables) conditionRule(chain string) (handle uint64, err error) {
-	rules, err := n.conn.Rules(nft.Inet, chainConditions)
-	for _, r := range rules {
-		if r.Comment == chain {
-			handle = r.Handle
-		}
-	}
-	return handle, err
-}
-
-// deleteConditions deletes the rule, the chain and the maps of a list of conditions.
-func (n *nftables) deleteConditions(tx *nft.Tx, chain string) error {
-	handle, err := n.conditionRule(chain)
-	if err != nil {
-		return err
-	}
-	if handle != 0 {
-		tx.DeleteRule(chainConditions, handle)
-	}
-	tx.DeleteChain(chain)
-	f := v4
-	rest, ok := strings.CutPrefix(chain, fmt.Sprintf("ports-if%d", v4))
-	if !ok {
-		f, rest = v6, strings.TrimPrefix(chain, fmt.Sprintf("ports-if%d", v6))
-	}
-	for _, s := range mapsOf(f, rest).sets() {
-		tx.DeleteSet(s)
-	}
-	return nil
 }

@@ -56,3 +56,50 @@ func addConditions(tx *nft.Tx, f family, list []condition) {
 	}
 	tx.AddRule(chainConditions, nft.Rule{Exprs: append(match, nft.Jump(chain)), Comment: chain})
 }
+
+// newConditions are the sides whose conditions nobody has used so far.
+func (n *nftables) newConditions(p *plan) ([]*side, error) {
+	var missing []*side
+	for _, s := range p.sides {
+		key := conditionKey(s.conditions)
+		if key == "" {
+			continue
+		}
+		handle, err := n.conditionRule(conditionChain(s.family, key))
+		if err != nil {
+			return nil, err
+		}
+		if handle == 0 {
+			missing = append(missing, s)
+		}
+	}
+	return missing, nil
+}
+
+// conditionRule finds the rule that jumps to the chain of a list of conditions; 0 is none.
+func (n *nftables) conditionRule(chain string) (handle uint64, err error) {
+	rules, err := n.conn.Rules(nft.Inet, chainConditions)
+	for _, r := range rules {
+		if r.Comment == chain {
+			handle = r.Handle
+		}
+	}
+	return handle, err
+}
+
+// deleteConditions deletes the rule, the chain and the maps of a list of conditions.
+func (n *nftables) deleteConditions(tx *nft.Tx, chain string) error {
+	handle, err := n.conditionRule(chain)
+	if err != nil {
+		return err
+	}
+	if handle != 0 {
+		tx.DeleteRule(chainConditions, handle)
+	}
+	f := v4
+	rest, ok := strings.CutPrefix(chain, fmt.Sprintf("ports-if%d", v4))
+	if !ok {
+		f, rest = v6, strings.TrimPrefix(chain, fmt.Sprintf("ports-if%d", v6))
+	}
+	return n.deleteWhatIsThere(tx, []string{chain}, mapsOf(f, rest).sets())
+}

@@ -42,17 +42,6 @@ func base(tx *nft.Tx) {
 	}
 }
 
-// clearBase takes back what base has written. The counter and what there was for conditions are gone already.
-func clearBase(tx *nft.Tx) {
-	for _, c := range baseChains() {
-		tx.DeleteChain(c.Name)
-	}
-	tx.DeleteSet(register.Set())
-	for _, s := range allSets() {
-		tx.DeleteSet(s)
-	}
-}
-
 // baseChains are the chains, each before those that it jumps to. Their priorities are those by which nft and iptables
 // order nat and raw (enum nf_ip_hook_priorities of linux/netfilter_ipv4.h).
 func baseChains() []nft.Chain {

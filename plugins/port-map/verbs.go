@@ -84,7 +84,7 @@ func del(ctx context.Context, r *request) error {
 
 func delAll(ctx context.Context, r *request, tags ...string) error {
 	err := delNFTables(ctx, r, tags...)
-	if unsupported(err) {
+	if noNFTables(err) {
 		err = nil // then it has nothing either
 	}
 	return errors.Join(err, delIPTables(ctx, tags...))
@@ -99,10 +99,14 @@ func delNFTables(ctx context.Context, r *request, tags ...string) error {
 	defer conn.Close() //nolint:errcheck // the deletion is through, and nothing is lost with the socket
 	n := &nftables{conn, r.Log}
 	holdings, err := n.holdings(tags)
-	if err != nil || len(holdings) == 0 {
+	if err != nil {
 		return err
 	}
-	err = underLock(ctx, func() error { return n.remove(tags...) })
+	open, err := n.unused()
+	if err != nil || len(holdings)+len(open) == 0 {
+		return err
+	}
+	err = underLock(ctx, func() error { return errors.Join(n.remove(tags...), n.closeUnused()) })
 	return errors.Join(err, flushTo(containersOf(holdings)))
 }
 
@@ -137,10 +141,9 @@ func gc(ctx context.Context, r *request) error {
 			stale = append(stale, tag)
 		}
 	}
-	if len(stale) == 0 {
-		return nil
+	if len(stale) > 0 {
+		r.Log.Info("unmap host ports of attachments that are no more", "attachments", len(stale))
 	}
-	r.Log.Info("unmap host ports of attachments that are no more", "attachments", len(stale))
 	return r.Do("unmap host ports", func() error { return delAll(ctx, r, stale...) }, nil)
 }
 
@@ -151,7 +154,7 @@ func everybody(prefix string) ([]string, error) {
 		return nil, err
 	}
 	conn, err := nft.Open()
-	if unsupported(err) {
+	if noNFTables(err) {
 		return marked, nil
 	}
 	if err != nil {

@@ -44,7 +44,8 @@ func TestForwardingOff(t *testing.T) {
 	setSysctl(t, "net/ipv4/ip_forward", "0")
 	c := b.newContainer()
 	const says = "does not forward"
-	if o := c.add(nil, web).OK(t); strings.Count(o.Stderr, says) != 1 || !strings.Contains(o.Stderr, "net/ipv4/ip_forward") {
+	o := c.add(nil, web).OK(t)
+	if strings.Count(o.Stderr, says) != 1 || !strings.Contains(o.Stderr, "net/ipv4/ip_forward") {
 		t.Errorf("the log does not say it once: %s", o.Stderr)
 	}
 	local := Mapping{HostPort: 8080, ContainerPort: 80, HostIP: "127.0.0.1"}
