@@ -36,7 +36,7 @@ var areas = []area{
 		name:   "chain/cmd",
 		within: under("chain/cmd"),
 		allow: append(slices.Concat(protocol, linux), cni+"libcni", cniPkg+"invoke", own+"chain", own+"chain/", own+"conflists", own+"schemas", own+"shared/",
-			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/google/go-cmp/"),
+			"github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag", "github.com/google/go-cmp/"),
 		why: "the tool drives chains as a runtime does, and looks at what they made",
 	},
 	{
