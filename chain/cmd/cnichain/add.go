@@ -21,7 +21,8 @@ NETNS is a name, as "ip netns add" makes it, or a path like /proc/PID/ns/net. Wh
 step, theirs is deleted again, as every runtime does.`,
 		Example: `  cnichain add conflists/bridge.conflist blue --port 8080:80 --dns 192.0.2.53
   cnichain add conflists/bridge.conflist /proc/4711/ns/net --ifname net1 -o json`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: attachmentArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, options, err := flags.load(args[0])
 			if err != nil {

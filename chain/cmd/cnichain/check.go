@@ -17,7 +17,8 @@ func newCheck() *cobra.Command {
 		Long: `Ask every link whether what it made is still as it made it.
 
 The names have to be those of the add; its ports, addresses and other arguments are remembered.`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: attachmentArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, options, err := flags.load(args[0])
 			if err != nil {

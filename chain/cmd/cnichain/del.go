@@ -18,7 +18,8 @@ func newDel() *cobra.Command {
 
 The names have to be those of the add; its ports, addresses and other arguments are remembered. The namespace may be
 gone already, and deleting twice is no error.`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: attachmentArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, options, err := flags.load(args[0])
 			if err != nil {

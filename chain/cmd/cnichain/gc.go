@@ -21,8 +21,9 @@ func newGC() *cobra.Command {
 		Short: "Remove every attachment of the network but those to keep",
 		Long: `Remove every attachment of the network but those to keep, whoever made them. Without --keep, that is all of
 them.`,
-		Example: `  cnichain gc conflists/bridge.conflist --keep blue/eth0 --keep green/eth0`,
-		Args:    cobra.ExactArgs(1),
+		Example:           `  cnichain gc conflists/bridge.conflist --keep blue/eth0 --keep green/eth0`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: conflistArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			valid, err := parseKeep(keep)
 			if err != nil {

@@ -7,6 +7,8 @@
 //	cnichain demo                                        the whole story, on a machine of its own
 //	cnichain add|check|del CONFLIST NETNS [flags]        one container
 //	cnichain gc|status CONFLIST [flags]                  the network
+//	cnichain lint FILE|DIR...                            what is wrong in conflists
+//	cnichain schema [NAME]                               their JSON Schemas
 //
 // The exit status is 0 when all went well and 1 otherwise.
 package main
@@ -62,12 +64,13 @@ func newRoot() *cobra.Command {
   cnichain demo                                        begin here: needs nothing, changes nothing
   cnichain add conflists/bridge.conflist blue          attach the network namespace "blue"
   cnichain del conflists/bridge.conflist blue          and detach it
+  cnichain lint /etc/cni/net.d                         what is wrong in the files of a runtime
 
 Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 		Version:       chain.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo())
+	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo(), newLint(), newSchema(), newMan())
 	return root
 }

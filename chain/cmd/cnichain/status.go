@@ -12,9 +12,10 @@ import (
 func newStatus() *cobra.Command {
 	var flags chainFlags
 	cmd := &cobra.Command{
-		Use:   "status CONFLIST",
-		Short: "Ask every link whether an add could work now",
-		Args:  cobra.ExactArgs(1),
+		Use:               "status CONFLIST",
+		Short:             "Ask every link whether an add could work now",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: conflistArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, options, err := flags.load(args[0])
 			if err != nil {

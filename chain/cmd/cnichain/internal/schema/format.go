@@ -52,7 +52,7 @@ var formats = map[string]format{
 	"network": {"a name of letters, digits, _ . and -, a letter or digit first", func(s string) (string, bool) {
 		return networkName(s), utils.ValidateNetworkName(s) == nil
 	}},
-	"cni-version": {"a CNI version", func(s string) (string, bool) {
+	"cni-version": {or(version.All.SupportedVersions()), func(s string) (string, bool) {
 		for _, v := range version.All.SupportedVersions() {
 			if v == s {
 				return "", true

@@ -148,17 +148,17 @@ func TestProblems(t *testing.T) {
 			{Misspelt, "portMapings", "portMappings", "", ""},
 			{Case, "SNAT", "snat", "", `is written "snat": plugins take it, editors and other tools do not`},
 			{Twice, "snat", "snat", "", "stands twice: the last one counts"},
-			{Type, "snat", "", "true", `is "true": true or false is needed`},
+			{Type, "snat", "", "true", `is "true": it has to be true or false`},
 			{Missing, "", "type", "", "is missing"},
 		}},
 		{"veth-bridge", `{"type": "veth-bridge", "mtu": "1500", "vlan": 5000, "bridge": "a/b"}`, []found{
-			{Value, "mtu", "", "", `is "1500": a whole number from 0 to 65535 or "auto" is needed`},
-			{Value, "vlan", "", "", "is 5000: a whole number from 0 to 4094 is needed"},
-			{Value, "bridge", "", "", `is "a/b": an interface's name: at most 15 characters, no space, slash or colon is needed`},
+			{Value, "mtu", "", "", `is "1500": it has to be a whole number from 0 to 65535 or "auto"`},
+			{Value, "vlan", "", "", "is 5000: it has to be a whole number from 0 to 4094"},
+			{Value, "bridge", "", "", `is "a/b": it has to be an interface's name: at most 15 characters, no space, slash or colon`},
 		}},
 		{"host-local", `{"type": "host-local", "ranges": [[{"subnet": "10.0.0.5/24", "gateway": "10.0.0.1/24"}]]}`, []found{
-			{Value, "ranges[0][0].subnet", "", `"10.0.0.0/24"`, `is "10.0.0.5/24": a network like 10.1.0.0/16, without bits beyond the prefix is needed`},
-			{Value, "ranges[0][0].gateway", "", `"10.0.0.1"`, `is "10.0.0.1/24": an IP address like 10.1.0.5 is needed`},
+			{Value, "ranges[0][0].subnet", "", `"10.0.0.0/24"`, `is "10.0.0.5/24": it has to be a network like 10.1.0.0/16, without bits beyond the prefix`},
+			{Value, "ranges[0][0].gateway", "", `"10.0.0.1"`, `is "10.0.0.1/24": it has to be an IP address like 10.1.0.5`},
 		}},
 	} {
 		t.Run(test.link, func(t *testing.T) {

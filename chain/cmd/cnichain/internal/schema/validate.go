@@ -250,7 +250,9 @@ func (s *Schema) member(m *source.Node) []Problem {
 		}
 		for _, p := range property.parts() {
 			if p.Deprecated {
-				return append(problems, Problem{Fault: Deprecated, Node: m, Key: m.Key, Text: "is deprecated: " + property.describe()})
+				why := strings.TrimSuffix(property.describe(), ".")
+				return append(problems, Problem{Fault: Deprecated, Node: m, Key: m.Key,
+					Text: "is deprecated: " + strings.ToLower(why[:1]) + why[1:]})
 			}
 		}
 		return problems

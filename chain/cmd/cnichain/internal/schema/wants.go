@@ -22,7 +22,7 @@ func wants(s *Schema, n *source.Node) string {
 	case source.Number, source.Bool:
 		got = n.Text
 	}
-	return fmt.Sprintf("is %s: %s is needed", got, s.Wanted())
+	return fmt.Sprintf("is %s: it has to be %s", got, s.Wanted())
 }
 
 // Wanted is what a value may be, in words: `"tcp" or "udp"`, "a whole number from 1 to 4094".
@@ -96,7 +96,11 @@ func or(alternatives []string) string {
 	if n < 2 {
 		return strings.Join(alternatives, "")
 	}
-	return strings.Join(alternatives[:n-1], ", ") + " or " + alternatives[n-1]
+	last := " or "
+	if strings.Contains(alternatives[n-2], last) { // "true or false, or an object"
+		last = "," + last
+	}
+	return strings.Join(alternatives[:n-1], ", ") + last + alternatives[n-1]
 }
 
 func quoted(v any) string {

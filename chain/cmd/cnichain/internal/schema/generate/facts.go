@@ -42,7 +42,7 @@ var facts = map[string]linkFact{
 	"port-map": {
 		place:          "later",
 		needs:          []string{"addresses"},
-		uselessWithout: []string{"capabilities.portMappings", "portMappings"},
+		uselessWithout: []string{"portMappings", "capabilities.portMappings"},
 		excludes:       []any{list("markMasqBit", "externalSetMarkChain")},
 	},
 	"ip-pool": {ipam: true},
