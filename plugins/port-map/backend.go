@@ -139,7 +139,7 @@ func markIPTables(tag string) error {
 	}
 	file, err := os.OpenFile(markFile(tag), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return errors.Join(err, removeMark(tag))
 	}
 	return file.Close()
 }

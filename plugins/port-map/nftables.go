@@ -35,9 +35,10 @@ func withNFTables(ctx context.Context, log *slog.Logger, f func(*nftables) error
 	if err != nil {
 		return err
 	}
-	err = underLock(ctx, func() error { return f(&nftables{conn, log}) })
-	// Without the lock: closing waits for the kernel to forget what was deleted, and nobody else has to.
-	return errors.Join(err, conn.Close())
+	// Closed without the lock: closing waits for the kernel to forget what was deleted, and nobody else has to. That it
+	// fails is nothing to take a transaction back for.
+	defer conn.Close() //nolint:errcheck // see above
+	return underLock(ctx, func() error { return f(&nftables{conn, log}) })
 }
 
 func underLock(ctx context.Context, f func() error) error {

@@ -41,11 +41,11 @@ func remember(f family, link, now string) (was string, err error) {
 		}
 	}
 	if err := os.MkdirAll(openedDir, 0o755); err != nil {
-		return "", err
+		return "", errors.Join(err, forgetOpened(f, link))
 	}
 	file, err := os.OpenFile((opened{f, now, link}).file(), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return "", err
+		return "", errors.Join(err, forgetOpened(f, link))
 	}
 	return now, file.Close()
 }
