@@ -75,7 +75,9 @@ func lintCase(t *testing.T, set *schema.Set, code string, archive *txtar.Archive
 		}
 	}
 	files[0].passedOver = passedOver
-	findings := slices.DeleteFunc(Run(files, options), func(f Finding) bool { return f.Severity == Note && f.Code != code })
+	findings := slices.DeleteFunc(Run(files, options), func(f Finding) bool {
+		return f.Severity == Note && f.Code != code
+	})
 	var b bytes.Buffer
 	if err := WriteText(&b, account.Style{}, findings); err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ type addressRange struct {
 	pool        string     // networks of one pool never give the same address
 }
 
-// ranges are those of all IPAM plugins of the file that lease addresses out of ranges; what is no network is the schema's
-// business.
+// ranges are those of all IPAM plugins of the file that lease addresses out of ranges; what is no network is the
+// schema's business.
 func (f *File) ranges() (list []addressRange) {
 	for _, l := range f.Links {
 		if l.IPAMType != "host-local" && l.IPAMType != "ip-pool" {

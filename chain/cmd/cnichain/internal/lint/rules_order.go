@@ -186,8 +186,7 @@ func checkWayOut(p *pass) {
 			last = l
 		}
 		dynamic = dynamic || l.IPAM != nil && (l.IPAMSchema == nil || l.IPAMType == "dhcp")
-		out = out || l.set("isDefaultGateway") || hasDefault(l.Node.Get("routes")) || hasDefault(l.IPAM.Get("routes")) ||
-			l.Type == "ptp" // its own gateway is the only way there is
+		out = out || l.leadsOut()
 	}
 	if last != nil && !out && !dynamic {
 		n := last.Node.Get("ipam")
@@ -197,6 +196,12 @@ func checkWayOut(p *pass) {
 		p.link(last, n, advice{"to reach other networks, add to " + last.Type, `"isDefaultGateway": true`},
 			"the container gets no default route")
 	}
+}
+
+// leadsOut says whether the link makes a default route.
+func (l *Link) leadsOut() bool {
+	return l.set("isDefaultGateway") || hasDefault(l.Node.Get("routes")) || hasDefault(l.IPAM.Get("routes")) ||
+		l.Type == "ptp" // its own gateway is the only way there is
 }
 
 func hasDefault(routes *source.Node) bool {

@@ -138,34 +138,39 @@ func (s *Schema) converted(n *source.Node) string {
 }
 
 func (s *Schema) scalar(n *source.Node) (problems []Problem) {
-	wrong := func(instead string) {
-		problems = append(problems, Problem{Fault: Value, Node: n, Text: wants(s, n), Instead: instead})
-	}
 	for _, p := range s.parts() {
-		number, err := strconv.ParseInt(n.Text, 10, 64)
-		isNumber := n.Kind == source.Number && err == nil
-		format, formatted := formats[p.Format]
-		switch {
-		case p.Enum != nil && !contains(p.Enum, n):
-			near := spell.Nearest(n.Text, texts(p.Enum))
-			if near != "" {
-				near = strconv.Quote(near)
+		if instead, ok := p.allows(n); !ok {
+			if instead != "" {
+				instead = strconv.Quote(instead)
 			}
-			wrong(near)
-		case p.Const != nil && !contains([]any{p.Const}, n):
-			wrong("")
-		case isNumber && (p.Minimum != nil && number < *p.Minimum || p.Maximum != nil && number > *p.Maximum):
-			wrong("")
-		case formatted && n.Kind == source.String && n.Text != "": // "" is as good as not there
-			if hint, ok := format.valid(n.Text); !ok {
-				if hint != "" {
-					hint = strconv.Quote(hint)
-				}
-				wrong(hint)
-			}
+			problems = append(problems, Problem{Fault: Value, Node: n, Text: wants(s, n), Instead: instead})
 		}
 	}
 	return problems
+}
+
+// allows says whether a scalar is one that the part of a schema allows, and if not what it may have been meant to be.
+func (s *Schema) allows(n *source.Node) (instead string, ok bool) {
+	format, formatted := formats[s.Format]
+	switch {
+	case s.Enum != nil && !contains(s.Enum, n):
+		return spell.Nearest(n.Text, texts(s.Enum)), false
+	case s.Const != nil && !contains([]any{s.Const}, n):
+		return "", false
+	case !s.inRange(n):
+		return "", false
+	case formatted && n.Kind == source.String && n.Text != "": // "" is as good as not there
+		return format.valid(n.Text)
+	}
+	return "", true
+}
+
+func (s *Schema) inRange(n *source.Node) bool {
+	number, err := strconv.ParseInt(n.Text, 10, 64)
+	if n.Kind != source.Number || err != nil {
+		return true
+	}
+	return (s.Minimum == nil || number >= *s.Minimum) && (s.Maximum == nil || number <= *s.Maximum)
 }
 
 func (s *Schema) list(n *source.Node) (problems []Problem) {

@@ -53,7 +53,9 @@ func linkSchema(root, link string) (object, error) {
 	if !ok {
 		return nil, fmt.Errorf("say in facts.go what the link needs and provides")
 	}
-	g := &generator{root: root, link: link, packages: map[string]*goPackage{}, defs: map[string]object{}, names: map[string]string{}}
+	g := &generator{
+		root: root, link: link, packages: map[string]*goPackage{}, defs: map[string]object{}, names: map[string]string{},
+	}
 	config, about, capabilities, err := g.config()
 	if err != nil {
 		return nil, err
