@@ -32,6 +32,9 @@ func check(_ context.Context, r *request) error {
 	if a.bridge == nil {
 		return broken("bridge %s is missing", r.Conf.Bridge)
 	}
+	if a.bridge.Alias == removingMark {
+		a.bridge.Alias = bridgeMark // a DEL is at it that will find this attachment's port, and leave the bridge
+	}
 	var errs []error
 	for _, what := range a.misfits(a.bridge) {
 		errs = append(errs, broken("bridge %s: %s", a.bridge.Name, what))
