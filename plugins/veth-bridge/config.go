@@ -103,23 +103,28 @@ func (c *Config) validVLANs() error {
 		errs = append(errs, chain.Invalid("vlan", c.Vlan, "a VLAN is a number from 1 to %d, 0 is none", maxVLAN))
 	}
 	for i, t := range c.VlanTrunk {
-		path := fmt.Sprintf("vlanTrunk[%d]", i)
-		for _, n := range []struct {
-			key string
-			id  *int
-		}{{"id", t.ID}, {"minID", t.MinID}, {"maxID", t.MaxID}} {
-			if n.id != nil && (*n.id < 1 || *n.id > maxVLAN) {
-				errs = append(errs, chain.Invalid(path+"."+n.key, *n.id, "a VLAN is a number from 1 to %d", maxVLAN))
-			}
+		errs = append(errs, t.validate(fmt.Sprintf("vlanTrunk[%d]", i)))
+	}
+	return errors.Join(errs...)
+}
+
+func (t Trunk) validate(path string) error {
+	var errs []error
+	for _, n := range []struct {
+		key string
+		id  *int
+	}{{"id", t.ID}, {"minID", t.MinID}, {"maxID", t.MaxID}} {
+		if n.id != nil && (*n.id < 1 || *n.id > maxVLAN) {
+			errs = append(errs, chain.Invalid(path+"."+n.key, *n.id, "a VLAN is a number from 1 to %d", maxVLAN))
 		}
-		switch {
-		case (t.MinID == nil) != (t.MaxID == nil):
-			errs = append(errs, chain.Invalid(path, t.text(), "minID and maxID come together"))
-		case t.MinID != nil && *t.MaxID < *t.MinID:
-			errs = append(errs, chain.Invalid(path, t.text(), "maxID is less than minID"))
-		case t.MinID == nil && t.ID == nil:
-			errs = append(errs, chain.Invalid(path, t.text(), "give id, or minID and maxID"))
-		}
+	}
+	switch {
+	case (t.MinID == nil) != (t.MaxID == nil):
+		errs = append(errs, chain.Invalid(path, t.text(), "minID and maxID come together"))
+	case t.MinID != nil && *t.MaxID < *t.MinID:
+		errs = append(errs, chain.Invalid(path, t.text(), "maxID is less than minID"))
+	case t.MinID == nil && t.ID == nil:
+		errs = append(errs, chain.Invalid(path, t.text(), "give id, or minID and maxID"))
 	}
 	return errors.Join(errs...)
 }

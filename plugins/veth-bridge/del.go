@@ -58,28 +58,37 @@ func gc(_ context.Context, r *request) error {
 		return err
 	}
 	defer c.Close()
-	keepTag, keepName := map[string]bool{}, map[string]bool{}
+	valid := map[string]bool{} // tags, and names of veths that have no tag yet
 	for _, v := range r.Valid {
 		o := owner.Owner{Network: r.Network, ContainerID: v.ContainerID, IfName: v.IfName}
-		keepTag[o.Tag()], keepName[o.HostVeth()] = true, true
+		valid[o.Tag()], valid[o.HostVeth()] = true, true
 	}
 	links, err := nl.List(c.Conn, nl.ListLinks(nil), func(body []byte) []*nl.Link {
 		return []*nl.Link{nl.ParseLink(body)}
 	})
 	errs := []error{err}
-	prefix := owner.NetworkPrefix(r.Network)
 	for _, l := range links {
-		switch {
-		case l.Kind == "veth" && strings.HasPrefix(l.Alias, prefix) && !keepTag[l.Alias],
-			l.Kind == "veth" && l.Alias == "" && owner.MadeFor(r.Network, l.Name, l.MAC) && !keepName[l.Name]:
+		if staleVeth(l, r.Network, valid) {
 			errs = append(errs, c.delete(l))
 		}
 		for _, name := range l.AltNames {
-			if tag := tagOfAltName(name); strings.HasPrefix(tag, prefix) && !keepTag[tag] {
+			tag := tagOfAltName(name)
+			if strings.HasPrefix(tag, owner.NetworkPrefix(r.Network)) && !valid[tag] {
 				errs = append(errs, c.release(l, name))
 			}
 		}
 	}
-	errs = append(errs, unguardAll(r.Network, func(tag string) bool { return keepTag[tag] }))
+	errs = append(errs, unguardAll(r.Network, func(tag string) bool { return valid[tag] }))
 	return errors.Join(errs...)
+}
+
+// staleVeth says whether a link is a veth of the network, marked or not yet marked, of an attachment that is not valid.
+func staleVeth(l *nl.Link, network string, valid map[string]bool) bool {
+	switch {
+	case l.Kind != "veth":
+		return false
+	case l.Alias == "":
+		return owner.MadeFor(network, l.Name, l.MAC) && !valid[l.Name]
+	}
+	return strings.HasPrefix(l.Alias, owner.NetworkPrefix(network)) && !valid[l.Alias]
 }

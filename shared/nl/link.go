@@ -106,33 +106,35 @@ func ParseLink(m []byte) *Link {
 	}
 	l.Index = int(int32(binary.NativeEndian.Uint32(m[4:])))
 	l.Flags = binary.NativeEndian.Uint32(m[8:])
-	nlsock.EachAttr(m[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) {
-		switch kind {
-		case unix.IFLA_IFNAME:
-			l.Name = nlsock.CString(v)
-		case unix.IFLA_IFALIAS:
-			l.Alias = nlsock.CString(v)
-		case unix.IFLA_ADDRESS:
-			l.MAC = slices.Clone(v)
-		case unix.IFLA_MTU:
-			l.MTU = int(Number(v))
-		case unix.IFLA_MASTER:
-			l.Master = int(Number(v))
-		case unix.IFLA_LINK:
-			l.Peer = int(Number(v))
-		case unix.IFLA_LINK_NETNSID:
-			l.PeerNS = int(int32(Number(v)))
-		case unix.IFLA_TARGET_NETNSID:
-			l.elsewhere = true
-		case unix.IFLA_PROP_LIST:
-			nlsock.EachAttr(v, l.parseProperty)
-		case unix.IFLA_LINKINFO:
-			l.parseInfo(v)
-		case unix.IFLA_AF_SPEC:
-			nlsock.EachAttr(v, l.parseFamily)
-		}
-	})
+	nlsock.EachAttr(m[unix.SizeofIfInfomsg:], l.parse)
 	return l
+}
+
+func (l *Link) parse(kind uint16, v []byte) {
+	switch kind {
+	case unix.IFLA_IFNAME:
+		l.Name = nlsock.CString(v)
+	case unix.IFLA_IFALIAS:
+		l.Alias = nlsock.CString(v)
+	case unix.IFLA_ADDRESS:
+		l.MAC = slices.Clone(v)
+	case unix.IFLA_MTU:
+		l.MTU = int(Number(v))
+	case unix.IFLA_MASTER:
+		l.Master = int(Number(v))
+	case unix.IFLA_LINK:
+		l.Peer = int(Number(v))
+	case unix.IFLA_LINK_NETNSID:
+		l.PeerNS = int(int32(Number(v)))
+	case unix.IFLA_TARGET_NETNSID:
+		l.elsewhere = true
+	case unix.IFLA_PROP_LIST:
+		nlsock.EachAttr(v, l.parseProperty)
+	case unix.IFLA_LINKINFO:
+		l.parseInfo(v)
+	case unix.IFLA_AF_SPEC:
+		nlsock.EachAttr(v, l.parseFamily)
+	}
 }
 
 func (l *Link) parseProperty(kind uint16, v []byte) {
