@@ -4,9 +4,19 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-func TestMain(m *testing.M) { testnet.Main(m) }
+// machineHasNetns: /etc/netns was there, empty, before the tests, as on a machine where it has been used.
+var machineHasNetns bool
+
+func TestMain(m *testing.M) {
+	testnet.Main(m, func() error {
+		_, err := os.Stat("/etc/netns")
+		machineHasNetns = err == nil
+		return nil
+	})
+}
