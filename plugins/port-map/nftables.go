@@ -96,7 +96,7 @@ func (n *nftables) commit(p *plan, h nft.Holding, replace map[string]*nft.Holdin
 		if err != nil {
 			return err
 		}
-		return n.conn.Apply(nft.Inet, base, func(tx *nft.Tx) { p.write(tx, h, was, conditions) })
+		return n.conn.Apply(nft.Inet, register.Set(), base, func(tx *nft.Tx) { p.write(tx, h, was, conditions) })
 	}
 	tx := n.conn.Begin(nft.Inet)
 	if _, err := n.delete(tx, slices.Collect(maps.Values(replace))...); err != nil {

@@ -65,10 +65,10 @@ func (a *attachment) guard() error {
 	holding := holding(a.owner, a.port.Name, mac)
 	tag := a.owner.Tag()
 	return a.Do(fmt.Sprintf("allow only %s on %s", mac, a.port.Name), func() error {
-		err := c.Apply(nft.Bridge, guardBase, func(tx *nft.Tx) { guards.Add(tx, holding) })
+		err := c.Apply(nft.Bridge, guards.Set(), guardBase, func(tx *nft.Tx) { guards.Add(tx, holding) })
 		if errors.Is(err, unix.EEXIST) { // left by an ADD that was killed
 			if err = unguard(tag); err == nil {
-				err = c.Apply(nft.Bridge, guardBase, func(tx *nft.Tx) { guards.Add(tx, holding) })
+				err = c.Apply(nft.Bridge, guards.Set(), guardBase, func(tx *nft.Tx) { guards.Add(tx, holding) })
 			}
 		}
 		return explainNFT(err)

@@ -11,7 +11,7 @@
 // owner's tag:
 //
 //	register := nft.NewRegister(nft.Inet, "ports", sets...)
-//	err := conn.Apply(nft.Inet, base, func(tx *nft.Tx) { register.Add(tx, holding) }) // ADD
+//	err := conn.Apply(nft.Inet, register.Set(), base, func(tx *nft.Tx) { register.Add(tx, holding) }) // ADD
 //
 //	holding, err := register.Get(conn, tag) // DEL; nil: nothing to do
 //	tx := conn.Begin(nft.Inet)

@@ -23,7 +23,7 @@ func TestLastOwnerClearsAll(t *testing.T) {
 	}
 	add := func(owner string, last byte) {
 		t.Helper()
-		err := w.Apply(nft.Inet, base, func(tx *nft.Tx) {
+		err := w.Apply(nft.Inet, register.Set(), base, func(tx *nft.Tx) {
 			register.Add(tx, nft.Holding{Owner: owner, Elements: []nft.InSet{
 				{Set: set, Elements: []nft.Element{{Key: []byte{10, 0, 0, last}}}},
 			}})

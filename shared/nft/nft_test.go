@@ -79,7 +79,7 @@ func (w *world) run(args ...string) string {
 
 func (w *world) commit(change func(*nft.Tx)) {
 	w.t.Helper()
-	if err := w.Apply(nft.Inet, base, change); err != nil {
+	if err := w.Apply(nft.Inet, owners.Set(), base, change); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -149,7 +149,7 @@ func TestTakenElementIsNamed(t *testing.T) {
 		ports = append(ports, p)
 	}
 	const carol = "cni-chain:net/carol/eth0"
-	err := w.Apply(nft.Inet, base, func(tx *nft.Tx) { owners.Add(tx, holding(carol, ports...)) })
+	err := w.Apply(nft.Inet, owners.Set(), base, func(tx *nft.Tx) { owners.Add(tx, holding(carol, ports...)) })
 	var refused *nft.Error
 	if !errors.As(err, &refused) || !errors.Is(err, unix.EEXIST) || refused.Element == nil {
 		t.Fatalf("taking bob's port: %v", err)

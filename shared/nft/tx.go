@@ -184,17 +184,23 @@ func (tx *Tx) begin(kind int, flags uint16, what string) {
 	}
 }
 
-// Apply commits what change writes; when the kernel finds part of the table missing, it commits base and change in one
-// transaction. So the tables, chains, sets and rules that all attachments share cost nothing once they exist. base must
-// be idempotent: it is also committed when only a part is missing.
-func (c *Conn) Apply(table Table, base, change func(*Tx)) error {
-	tx := c.Begin(table)
-	change(tx)
-	err := tx.Commit()
-	if !errors.Is(err, unix.ENOENT) {
+// Apply commits what change writes, together with base when part of the table is missing, in one transaction. So the
+// tables, chains, sets and rules that all attachments share cost nothing once they exist. base must be idempotent: it is
+// also committed when only a part is missing. marker is a set that base makes, and is looked up first: the kernel waits
+// 8 to 16 ms before it refuses a transaction (synchronize_rcu in __nf_tables_abort), a lookup takes 0.01 ms.
+func (c *Conn) Apply(table Table, marker *Set, base, change func(*Tx)) error {
+	there, err := c.HasSet(table, marker)
+	if err != nil {
 		return err
 	}
-	tx = c.Begin(table)
+	if there {
+		tx := c.Begin(table)
+		change(tx)
+		if err := tx.Commit(); !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	tx := c.Begin(table)
 	base(tx)
 	change(tx)
 	return tx.Commit()
