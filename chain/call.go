@@ -134,7 +134,7 @@ func (c *call) checkEnvironment() error {
 		errs = append(errs, Errorf(CodeEnvironment, "CNI_CONTAINERID %q: letters, digits, '_', '.' and '-' only, "+
 			"the first a letter or digit", c.args.ContainerID))
 	}
-	if !validIfName(c.args.IfName) {
+	if !ValidIfName(c.args.IfName) {
 		errs = append(errs, Errorf(CodeEnvironment, "CNI_IFNAME %q is no interface name: at most 15 bytes, no '/', ':' "+
 			"or white space, not '.' or '..'", c.args.IfName))
 	}
@@ -161,8 +161,8 @@ func validName(s string) bool {
 	return s != ""
 }
 
-// validIfName is what the kernel takes (dev_valid_name in net/core/dev.c, IFNAMSIZ in linux/if.h).
-func validIfName(s string) bool {
+// ValidIfName says whether an interface can have the name (dev_valid_name in net/core/dev.c, IFNAMSIZ in linux/if.h).
+func ValidIfName(s string) bool {
 	return s != "" && len(s) <= 15 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == '/' || r == ':' || r == 0 || unicode.IsSpace(r)
 	})

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/containernetworking/cni/pkg/utils"
-
 	"github.com/cni-chain/cni-chain/chain"
 )
 
@@ -88,8 +86,8 @@ func (c *Config) Validate() error {
 // validName holds a name to what an interface can be called, and to what is no word of the kernel's: parameters of all
 // interfaces are at net/ipv6/conf/all.
 func validName(path, name string) error {
-	if err := utils.ValidateInterfaceName(name); err != nil {
-		return chain.Invalid(path, name, "no interface can have this name: %s", err.Msg)
+	if !chain.ValidIfName(name) {
+		return chain.Invalid(path, name, "no interface can have this name: at most 15 bytes, no '/', ':' or white space")
 	}
 	if name == "all" || name == "default" {
 		return chain.Invalid(path, name, "the kernel uses this word for all interfaces")
