@@ -60,8 +60,10 @@ test: deps build upstream bin/tools/testsum ## everything: unit, kernel and end-
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 
-bench: build upstream ## the chain beside upstream's plugins
-	@TESTNET=$(TESTNET) $(GO) test -run '^$$' -bench . -benchtime 20x $(RUN) ./e2e/...
+bench: build upstream ## ours beside upstream's, into docs/benchmarks.md; QUICK=1 for a short one
+	@mkdir -p docs bin/tools
+	@cd e2e/bench && $(GO) build -o ../../bin/tools/bench .
+	@bin/tools/bench -bin bin -out docs $(if $(QUICK),-quick) $(BENCH)
 
 # Only what is missing is installed, and nothing removed for it (another vendor's containerd, say).
 APT := apt-get install -y --no-install-recommends --no-remove

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "fmt"
+
+// perBridge is how many attachments share a bridge: the kernel takes 1,024 ports (BR_MAX_PORTS in net/bridge/br_private.h).
+const perBridge = 1000
+
+// contender is what is measured: a way to attach a container.
+type contender struct {
+	Name string
+	// List is the conflist of the n-th network; a network has a bridge and a subnet of its own.
+	List func(n int) string
+}
+
+// The contenders, by name.
+const (
+	ours       = "cni-chain"
+	bare       = "bridge + host-local"
+	byIPTables = "bridge + portmap, iptables"
+	byNFTables = "bridge + portmap, nftables"
+	floor      = "floor"
+)
+
+var contenders = map[string]contender{
+	ours: {ours, func(n int) string {
+		return list(n, fmt.Sprintf(`{"type":"veth-bridge","bridge":"br%d","hairpinMode":true},
+			{"type":"ip-config","isDefaultGateway":true,"ipMasq":true,"ipam":{"type":"ip-pool","subnet":"10.%d.0.0/16"}},
+			{"type":"resolv-conf","dns":{"nameservers":["192.0.2.53"]}},
+			{"type":"port-map","capabilities":{"portMappings":true}}`, n, 100+n))
+	}},
+	bare:       {bare, func(n int) string { return list(n, bridge(n, ``)) }},
+	byIPTables: {byIPTables, func(n int) string { return list(n, withPortmap(n, "iptables")) }},
+	byNFTables: {byNFTables, func(n int) string { return list(n, withPortmap(n, "nftables")) }},
+}
+
+func list(n int, plugins string) string {
+	return fmt.Sprintf(`{"cniVersion":"1.0.0","name":"net%d","plugins":[%s]}`, n, plugins)
+}
+
+func bridge(n int, more string) string {
+	return fmt.Sprintf(`{"type":"bridge","bridge":"br%d","hairpinMode":true,"isDefaultGateway":true,%s
+		"ipam":{"type":"host-local","subnet":"10.%d.0.0/16"}}`, n, more, 100+n)
+}
+
+func withPortmap(n int, backend string) string {
+	return bridge(n, fmt.Sprintf(`"ipMasq":true,"ipMasqBackend":%q,`, backend)) +
+		fmt.Sprintf(`,{"type":"portmap","backend":%q,"capabilities":{"portMappings":true}}`, backend)
+}
