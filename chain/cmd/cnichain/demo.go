@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 
 func newDemo() *cobra.Command {
 	var pluginPath []string
+	var svg string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Tell the story of a chain, on a machine of its own: begin here",
@@ -29,17 +31,19 @@ well. It needs nothing but the plugins.`,
 			if len(pluginPath) == 0 {
 				pluginPath = run.PluginPath()
 			}
-			return runDemo(cmd, pluginPath)
+			return runDemo(cmd, pluginPath, svg)
 		},
 	}
 	cmd.Flags().StringSliceVar(&pluginPath, "plugin-path", nil,
 		"directories with plugins, instead of CNI_PATH, the one of this program, and /opt/cni/bin")
+	cmd.Flags().StringVar(&svg, "svg", "", "a file to draw the networks into (not in /run, /etc or /var/lib: the demo has its own)")
 	_ = cmd.MarkFlagDirname("plugin-path") // fails for a flag that is not there
+	_ = cmd.MarkFlagFilename("svg", "svg")
 	return cmd
 }
 
 // runDemo goes into namespaces of its own, where the program is started again with the same arguments, and tells.
-func runDemo(cmd *cobra.Command, pluginPath []string) error {
+func runDemo(cmd *cobra.Command, pluginPath []string, svg string) error {
 	for i, dir := range pluginPath {
 		var err error
 		if pluginPath[i], err = filepath.Abs(dir); err != nil {
@@ -64,5 +68,9 @@ func runDemo(cmd *cobra.Command, pluginPath []string) error {
 		return nil
 	}
 	out := cmd.OutOrStdout()
-	return demo.Tell(cmd.Context(), out, account.StyleFor(out), pluginPath)
+	var draw func(string) error
+	if svg != "" {
+		draw = func(picture string) error { return os.WriteFile(svg, []byte(picture), 0o644) }
+	}
+	return demo.Tell(cmd.Context(), out, account.StyleFor(out), pluginPath, draw)
 }

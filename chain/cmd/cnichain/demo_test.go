@@ -10,6 +10,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
@@ -31,7 +33,8 @@ func TestDemo(t *testing.T) {
 	testnet.Need(t)
 	program := filepath.Join(build(t), "cnichain")
 	before := testnet.Take(t)
-	cmd := exec.Command(program, "demo")
+	svg := filepath.Join(t.TempDir(), "demo.svg")
+	cmd := exec.Command(program, "demo", "--svg", svg)
 	cmd.Env = append(cmd.Environ(), "PATH=/nowhere", "CNI_PATH=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -39,6 +42,9 @@ func TestDemo(t *testing.T) {
 	}
 	if diff := testnet.Diff(before, testnet.Take(t)); diff != "" {
 		t.Errorf("the demo changed the machine:\n%s", diff)
+	}
+	if diff := cmp.Diff(read(t, "../../../docs/demo.svg"), read(t, svg)); diff != "" {
+		t.Errorf("docs/demo.svg is not what it draws, \"cnichain demo --svg docs/demo.svg\" draws it again:\n%s", diff)
 	}
 	text := string(out)
 	for _, want := range []string{

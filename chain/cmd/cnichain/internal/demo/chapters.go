@@ -16,6 +16,7 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/account"
+	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/picture"
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/topology"
 	"github.com/cni-chain/cni-chain/shared/testnet"
@@ -128,30 +129,48 @@ func (s *story) attachment(ns *testnet.NS, capabilities map[string]any) run.Atta
 // draw shows what there is now, as the kernel has it.
 func (s *story) draw(context.Context) error {
 	s.heading("What there is now")
-	paths := map[string]string{}
-	for name, ns := range map[string]*testnet.NS{"blue": s.blue, "green": s.green, "outside": s.outside.NS} {
-		paths[name] = ns.Path
-	}
-	t, err := topology.Read(paths, "blue", "green", "outside")
+	t, err := s.topology()
 	if err != nil {
 		return err
 	}
+	text, _ := picture.Text(t, 0)
+	for line := range strings.Lines(text) {
+		s.say("   %s", line)
+	}
+	if s.svg != nil {
+		if err := s.svg(picture.SVG(t, picture.Options{})); err != nil {
+			return err
+		}
+	}
+	s.attached, err = s.snapshot()
+	return err
+}
+
+// topology is what the kernel has, with what the results say of it.
+func (s *story) topology() (*topology.Topology, error) {
+	var places []topology.Place
+	for _, ns := range []*testnet.NS{s.blue, s.green, s.outside.NS} {
+		places = append(places, topology.Place{Name: ns.Name, Path: ns.Path})
+	}
+	places[2].Name = "outside"
+	t, err := topology.Read(places...)
+	if err != nil {
+		return nil, err
+	}
 	result := account.Result(s.chain.List.CNIVersion, s.added[1].Result)
 	for _, port := range account.Ports(s.added[1]) {
-		t.Host.Notes = append(t.Host.Notes, fmt.Sprintf("port %s ──► %s (green)", port, port.To(port.Address(result))))
+		t.Host.Notes = append(t.Host.Notes, topology.Note{
+			Kind: "port", Text: fmt.Sprintf("%s ──► %s (green)", port, port.To(port.Address(result))),
+		})
 	}
 	for i, space := range t.Spaces[:2] {
 		dns := account.Result(s.chain.List.CNIVersion, s.added[i].Result).DNS
 		for _, server := range dns.Nameservers {
-			space.Notes = append(space.Notes, "dns   "+server)
+			space.Notes = append(space.Notes, topology.Note{Kind: "dns", Text: server})
 		}
 	}
-	t.Spaces[1].Notes = append(t.Spaces[1].Notes, fmt.Sprintf("a web server on :%d", pagePort))
-	for _, line := range strings.Split(strings.TrimSuffix(t.Draw(), "\n"), "\n") {
-		s.say("   %s\n", line)
-	}
-	s.attached, err = s.snapshot()
-	return err
+	t.Spaces[1].Notes = append(t.Spaces[1].Notes, topology.Note{Text: fmt.Sprintf("a web server on :%d", pagePort)})
+	return t, nil
 }
 
 // detach takes both away again, the last link first.

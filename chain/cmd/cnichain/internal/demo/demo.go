@@ -45,6 +45,8 @@ type story struct {
 	chain   *run.Chain
 	options run.Options
 	chapter int
+	// svg takes the picture, nil when nobody wants it.
+	svg func(string) error
 
 	host, blue, green *testnet.NS
 	outside           *testnet.Outside
@@ -52,18 +54,16 @@ type story struct {
 	before, attached  *testnet.Snapshot
 }
 
-// Tell runs the demo. The process must be alone in fresh namespaces, see testnet.Isolate. The error says what did not
-// work; up to there, the story has been told.
-func Tell(ctx context.Context, out io.Writer, style account.Style, pluginPath []string) error {
+// Tell runs the demo. The process must be alone in fresh namespaces, see testnet.Isolate. svg, which may be nil, takes
+// the picture of what there is in the middle. The error says what did not work; up to there, the story has been told.
+func Tell(
+	ctx context.Context, out io.Writer, style account.Style, pluginPath []string, svg func(picture string) error,
+) (err error) {
 	c, err := Chain()
 	if err != nil {
 		return err
 	}
-	return tell(ctx, out, style, c, pluginPath)
-}
-
-func tell(ctx context.Context, out io.Writer, style account.Style, c *run.Chain, pluginPath []string) (err error) {
-	s := &story{out: out, style: style, chain: c, options: run.Options{Path: pluginPath, CacheDir: cacheDir}}
+	s := &story{out: out, style: style, chain: c, options: run.Options{Path: pluginPath, CacheDir: cacheDir}, svg: svg}
 	defer func() { err = errors.Join(err, s.close()) }()
 	s.say("%s\n", style.Bold("cni-chain: two containers get a network from four small plugins, a step each."))
 	s.item("", fmt.Sprintf("This runs on a machine of its own: %s namespaces with nothing in them. "+

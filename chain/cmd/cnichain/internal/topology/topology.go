@@ -1,45 +1,81 @@
 // SPDX-FileCopyrightText: The cni-chain authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topology reads from the kernel what is connected to what, and draws it. It looks at the host and at the
-// namespaces that it is given, and knows nothing of CNI: what else is to stand in a box, such as ports, is the
-// caller's.
+// Package topology reads from the kernel what is connected to what: the host, the network namespaces that something on
+// it refers to, and their interfaces. It knows nothing of CNI and draws nothing: whose an interface is, and what else is
+// to stand in a box, is the caller's; package picture draws.
 package topology
 
 import (
 	"fmt"
-	"os"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
-	"github.com/cni-chain/cni-chain/shared/netns"
+	"slices"
 )
 
 // Interface is a network interface, loopback left out.
 type Interface struct {
 	Name string
-	// Kind is that of the kernel: veth, bridge.
-	Kind  string
+	// Kind is that of the kernel: veth, bridge, macvlan, vlan, ...; "device" is hardware.
+	Kind string
+	// Mode is that of a macvlan or ipvlan: bridge, private, l2, l3.
+	Mode string
+	// VLAN is the number of a vlan interface.
+	VLAN  int
 	Index int
-	// Parent is the index of a veth's other end, in whichever namespace that is.
+	// Parent is the index of a veth's other end, or of the interface that a macvlan, ipvlan or vlan is on.
 	Parent int
-	// Master is the name of the bridge that the interface is a port of.
-	Master string
+	// Master is the name of the bridge, or other interface, that this one is a port of.
+	Master   string
+	MAC      string
+	MTU      int
+	Alias    string
+	AltNames []string
+	// Up says that it was switched on, Carrier that the other end was, too.
+	Up, Carrier bool
+	// Default says that a default route leaves by it.
+	Default bool
 	// Addresses are in CIDR notation, those of one link (fe80::/10) left out.
 	Addresses []string
-	// Peer is the space that a veth leads to; nil for one that leads nowhere we look.
-	Peer *Space
-	// PeerName is the name of the other end there.
+	// Peer is the space where Parent is, nil where that is nowhere we look; PeerName its name there.
+	Peer     *Space
 	PeerName string
+
+	// parentNS is the number by which the interface's space knows that of Parent; -1 is the space itself.
+	parentNS int
+}
+
+// Note is a further line in a space's box.
+type Note struct {
+	// Kind is what it is about in a word, "port" or "dns"; it may be "".
+	Kind, Text string
 }
 
 // Space is a network namespace: the host or a container.
 type Space struct {
-	Name       string
+	Name string
+	// Path opens it; "" for the host.
+	Path       string
 	Interfaces []*Interface
-	// Notes are further lines for the space's box.
-	Notes []string
+	Notes      []Note
+
+	// device and inode tell namespaces apart (namespaces(7)).
+	device, inode uint64
+	// ids are the numbers by which it knows others.
+	ids map[*Space]int
+}
+
+// Is says whether the space is the namespace with that device and inode.
+func (s *Space) Is(device, inode uint64) bool { return s.device == device && s.inode == inode }
+
+// Interface is the interface of that name, or nil.
+func (s *Space) Interface(name string) *Interface {
+	return s.find(func(i *Interface) bool { return i.Name == name })
+}
+
+func (s *Space) find(is func(*Interface) bool) *Interface {
+	if at := slices.IndexFunc(s.Interfaces, is); at >= 0 {
+		return s.Interfaces[at]
+	}
+	return nil
 }
 
 // Topology is a host and the spaces around it.
@@ -48,94 +84,55 @@ type Topology struct {
 	Spaces []*Space
 }
 
-// Read reads the host, which is the calling process' namespace, and the namespaces at the paths.
-func Read(paths map[string]string, order ...string) (*Topology, error) {
-	host, err := netns.Current()
-	if err != nil {
-		return nil, err
-	}
-	defer host.Close()
-	t := &Topology{}
-	if t.Host, err = readSpace("host", host); err != nil {
-		return nil, err
-	}
-	for _, name := range order {
-		file, err := netns.Open(paths[name])
-		if err != nil {
-			return nil, err
+// Connected are the spaces that an interface of theirs joins to the host, directly or through another of them.
+func (t *Topology) Connected() []*Space {
+	reached := map[*Space]bool{t.Host: true}
+	for grown := true; grown; {
+		grown = false
+		for _, s := range t.Spaces {
+			if !reached[s] && slices.ContainsFunc(s.Interfaces, func(i *Interface) bool { return reached[i.Peer] }) {
+				reached[s], grown = true, true
+			}
 		}
-		space, err := readSpace(name, file)
-		file.Close()
-		if err != nil {
-			return nil, err
-		}
-		t.Spaces = append(t.Spaces, space)
 	}
-	t.connect()
-	return t, nil
+	return slices.DeleteFunc(slices.Clone(t.Spaces), func(s *Space) bool { return !reached[s] })
 }
 
-func readSpace(name string, ns *os.File) (*Space, error) {
-	space := &Space{Name: name}
-	// A socket stays in the namespace that it was opened in, so the rest needs no thread there.
-	var handle *netlink.Handle
-	err := netns.Do(ns, func() (err error) {
-		handle, err = netlink.NewHandle(unix.NETLINK_ROUTE)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open netlink in %s: %w", name, err)
-	}
-	defer handle.Close()
-	links, err := handle.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces of %s: %w", name, err)
-	}
-	names := map[int]string{}
-	for _, link := range links {
-		names[link.Attrs().Index] = link.Attrs().Name
-	}
-	for _, link := range links {
-		attrs := link.Attrs()
-		if attrs.RawFlags&unix.IFF_LOOPBACK != 0 {
-			continue
-		}
-		i := &Interface{
-			Name: attrs.Name, Kind: link.Type(), Index: attrs.Index, Parent: attrs.ParentIndex, Master: names[attrs.MasterIndex],
-		}
-		if i.Addresses, err = addresses(handle, link); err != nil {
-			return nil, fmt.Errorf("list addresses of %s in %s: %w", i.Name, name, err)
-		}
-		space.Interfaces = append(space.Interfaces, i)
-	}
-	return space, nil
-}
-
-func addresses(handle *netlink.Handle, link netlink.Link) ([]string, error) {
-	list, err := handle.AddrList(link, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, err
-	}
-	var texts []string
-	for _, address := range list {
-		if !address.IP.IsLinkLocalUnicast() {
-			texts = append(texts, address.IPNet.String())
-		}
-	}
-	return texts, nil
-}
-
-// connect finds the two ends of every veth between the host and a space: each names the other's index. Indexes are
-// those of a namespace, so both have to fit.
+// connect finds where the other end of each interface is, or the interface that it is on.
 func (t *Topology) connect() {
-	for _, here := range t.Host.Interfaces {
-		for _, space := range t.Spaces {
-			for _, there := range space.Interfaces {
-				if here.Kind == "veth" && there.Kind == "veth" && here.Parent == there.Index && there.Parent == here.Index {
-					here.Peer, here.PeerName = space, there.Name
-					there.Peer, there.PeerName = t.Host, here.Name
+	all := append([]*Space{t.Host}, t.Spaces...)
+	for _, here := range all {
+		for _, i := range here.Interfaces {
+			for _, there := range all {
+				if i.Parent == 0 || i.Peer != nil || !i.leadsTo(here, there) {
+					continue
+				}
+				if other := there.find(func(o *Interface) bool { return i.isOn(o) }); other != nil {
+					i.Peer, i.PeerName = there, other.Name
 				}
 			}
 		}
 	}
+}
+
+// leadsTo says whether the interface's parent can be in that space: by the number that its own space has for it.
+func (i *Interface) leadsTo(here, there *Space) bool {
+	if i.parentNS < 0 {
+		return here == there
+	}
+	id, known := here.ids[there]
+	return known && id == i.parentNS
+}
+
+// isOn says whether the other interface, in the right space, is the parent. The ends of a veth name each other.
+func (i *Interface) isOn(other *Interface) bool {
+	return other.Index == i.Parent && (i.Kind != "veth" || other.Kind == "veth" && other.Parent == i.Index)
+}
+
+// String is the note on a line of text: "dns   192.0.2.53".
+func (n Note) String() string {
+	if n.Kind == "" {
+		return n.Text
+	}
+	return fmt.Sprintf("%-4s  %s", n.Kind, n.Text)
 }
