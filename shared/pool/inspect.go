@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -111,31 +113,89 @@ type Holding struct {
 // List is all that the pool's owners hold, of every network that uses the pool, ordered by tag. It is for people and
 // tools, imports nothing and takes no lock; an Allocate that is under way may be in it.
 func (p *Pool) List() ([]Holding, error) {
-	d, err := openDir(p.conf.DataDir, p.name, false, p.step)
+	leases, err := list(p.conf.DataDir, p.name, p.step)
+	var all []Holding
+	for _, l := range leases {
+		all = append(all, l.Holding)
+	}
+	return all, err
+}
+
+// Listed is a holding as ListDir finds it.
+type Listed struct {
+	Holding
+	Pool string // the name of the pool's directory
+	// Missing are those of its addresses that are not its owner's any more: somebody has removed their files.
+	Missing []netip.Addr
+	Since   time.Time
+}
+
+// ListDir is all that is held of all pools in a directory of pools, such as DefaultDataDir, ordered by pool and tag. It
+// takes no lock, as List.
+func ListDir(dataDir string) ([]Listed, error) {
+	entries, err := os.ReadDir(dataDir)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	var all []Listed
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		leases, err := list(dataDir, entry.Name(), func(string) error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, leases...)
+	}
+	return all, nil
+}
+
+// list reads the owner files of one pool.
+func list(dataDir, name string, step func(string) error) ([]Listed, error) {
+	d, err := openDir(dataDir, name, false, step)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	path := filepath.Join(dataDir, name)
 	if err != nil {
-		return nil, fmt.Errorf("open pool %s: %w", p.Dir(), err)
+		return nil, fmt.Errorf("open pool %s: %w", path, err)
 	}
 	defer d.root.Close()
 	names, err := d.names()
 	if err != nil {
-		return nil, p.explain(err)
+		return nil, fmt.Errorf("pool %s: %w", path, err)
 	}
-	var all []Holding
-	for _, name := range names {
-		if !strings.HasPrefix(name, ownerPrefix) {
+	var all []Listed
+	for _, file := range names {
+		if !strings.HasPrefix(file, ownerPrefix) {
 			continue
 		}
-		r, ok, err := d.readRecord(name)
+		l, ok, err := d.listed(file)
 		if err != nil {
-			return nil, p.explain(err)
+			return nil, fmt.Errorf("pool %s: %w", path, err)
 		}
 		if ok {
-			all = append(all, Holding{r.tag, r.addresses})
+			l.Pool = name
+			all = append(all, l)
 		}
 	}
-	slices.SortFunc(all, func(a, b Holding) int { return strings.Compare(a.Tag, b.Tag) })
+	slices.SortFunc(all, func(a, b Listed) int { return strings.Compare(a.Tag, b.Tag) })
 	return all, nil
+}
+
+// listed reads one owner file; ok is false when it is gone meanwhile, or is none.
+func (d *dir) listed(file string) (l Listed, ok bool, err error) {
+	r, ok, err := d.readRecord(file)
+	if err != nil || !ok {
+		return l, false, err
+	}
+	if l.Missing, err = d.missing(r); err != nil {
+		return l, false, err
+	}
+	l.Holding = Holding{r.tag, r.addresses}
+	if info, err := d.root.Lstat(file); err == nil {
+		l.Since = info.ModTime()
+	}
+	return l, true, nil
 }
