@@ -8,6 +8,9 @@
 //	cnichain add|check|del CONFLIST NETNS [flags]        one container
 //	cnichain gc|status CONFLIST [flags]                  the network
 //	cnichain lint FILE|DIR...                            what is wrong in conflists
+//	cnichain migrate FILE                                into the links of this repository
+//	cnichain ls                                          the attachments of this host
+//	cnichain show CONTAINERID                            all that one of them has
 //	cnichain schema [NAME]                               their JSON Schemas
 //
 // The exit status is 0 when all went well and 1 otherwise.
@@ -71,6 +74,7 @@ Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo(), newLint(), newSchema(), newMan())
+	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo(), newLint(), newMigrate(), newSchema(), newMan(),
+		newLs(), newShow())
 	return root
 }
