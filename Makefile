@@ -55,10 +55,25 @@ install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR)
 demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
 	@bin/cnichain demo
 
-test: deps build upstream bin/tools/testsum ## everything: unit, kernel and end-to-end tests, in their own namespaces
+test: deps build build-faults upstream bin/tools/testsum ## everything: unit, kernel and end-to-end tests, in their own namespaces
 	@echo "testing $(PKGS) (all of it takes about two minutes on two cores)"
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
+
+faults: deps build build-faults upstream ## every link fails at every point: half an hour, and a table at the end
+	@rm -f bin/faults.table; export FAULTS=all FAULTS_TABLE=$(CURDIR)/bin/faults.table TESTNET=$(TESTNET); \
+	for shard in 0/2 1/2; do FAULTS_SHARD=$$shard $(GO) test -count=1 -timeout 60m $(RUN) ./e2e/faults & done; \
+	status=0; for job in $$(jobs -p); do wait $$job || status=1; done; \
+	awk -F'|' 'BEGIN {print "| fault | link and command | points | took effect | leaks | hangs | no error document |\n|---|---|---|---|---|---|---|"} \
+	   {k = $$1 " | " $$2; if (!(k in p)) order[++n] = k; p[k] += $$3; r[k] += $$4; l[k] += $$5; h[k] += $$6; d[k] += $$7} \
+	   END {for (i = 1; i <= n; i++) {k = order[i]; print "| " k " | " p[k] " | " r[k] " | " l[k] " | " h[k] " | " d[k] " |"; \
+	   P += p[k]; R += r[k]; L += l[k]; H += h[k]; D += d[k]} print "| **all** | | " P " | " R " | " L " | " H " | " D " |"}' bin/faults.table; \
+	exit $$status
+
+# The links with a switch by which tests fail a step (chain/internal/fault).
+build-faults:
+	@mkdir -p bin/faults
+	@$(GOBUILD) -tags faults -o bin/faults/ $(addprefix ./,$(PLUGINS))
 
 bench: build upstream ## ours beside upstream's, into docs/benchmarks.md; QUICK=1 for a short one
 	@mkdir -p docs bin/tools
@@ -106,4 +121,4 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build upstream install demo test bench deps lint fmt clean help
+.PHONY: build build-faults faults upstream install demo test bench deps lint fmt clean help
