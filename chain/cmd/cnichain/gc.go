@@ -16,18 +16,25 @@ import (
 func newGC() *cobra.Command {
 	var flags chainFlags
 	var keep []string
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "gc CONFLIST [--keep CID/IFNAME]…",
 		Short: "Remove every attachment of the network but those to keep",
 		Long: `Remove every attachment of the network but those to keep, whoever made them. Without --keep, that is all of
-them.`,
-		Example:           `  cnichain gc conflists/bridge.conflist --keep blue/eth0 --keep green/eth0`,
+them.
+
+With --dry-run nothing is run or removed: it lists what carries the network's tag, and what libcni has on record.`,
+		Example: `  cnichain gc conflists/bridge.conflist --dry-run
+  cnichain gc conflists/bridge.conflist --keep blue/eth0 --keep green/eth0`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: conflistArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			valid, err := parseKeep(keep)
 			if err != nil {
 				return err
+			}
+			if dryRun {
+				return flags.dryGC(cmd, args[0], valid)
 			}
 			c, options, err := flags.load(args[0])
 			if err != nil {
@@ -38,6 +45,7 @@ them.`,
 	}
 	flags.register(cmd)
 	cmd.Flags().StringArrayVar(&keep, "keep", nil, "an attachment to keep: container ID and interface, as in blue/eth0")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only say what would be removed")
 	return cmd
 }
 

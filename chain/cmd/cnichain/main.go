@@ -11,6 +11,7 @@
 //	cnichain migrate FILE                                into the links of this repository
 //	cnichain ls                                          the attachments of this host
 //	cnichain show CONTAINERID                            all that one of them has
+//	cnichain graph                                       a picture of its networks
 //	cnichain schema [NAME]                               their JSON Schemas
 //
 // The exit status is 0 when all went well and 1 otherwise.
@@ -75,6 +76,6 @@ Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo(), newLint(), newMigrate(), newSchema(), newMan(),
-		newLs(), newShow())
+		newLs(), newShow(), newGraph())
 	return root
 }

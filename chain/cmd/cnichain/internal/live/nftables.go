@@ -115,7 +115,7 @@ func (a *Attachment) elements(conn *nft.Conn, table nft.Table, h *nft.Holding) e
 		where := fmt.Sprintf("set %s of table %v", in.Set.Name, table)
 		for i, e := range found {
 			if e == nil || e.Comment != h.Owner {
-				a.problem(fmt.Sprintf("%s is gone from %s: somebody has deleted it, and a new ADD writes it again",
+				a.problem(fmt.Sprintf("%s is gone from %s: somebody has deleted it, DEL and ADD make it again",
 					in.Set.Text(keys[i]), where))
 				continue
 			}
@@ -220,8 +220,7 @@ func (a *Attachment) chains(conn *nft.Conn, table nft.Table, h *nft.Holding) err
 			return err
 		}
 		if len(rules) == 0 {
-			a.problem(fmt.Sprintf("chain %s of table %v has no rule, or is gone: somebody has flushed it, and a new ADD "+
-				"writes it again", name, table))
+			a.problem(fmt.Sprintf("chain %s of table %v has no rule, or is gone: somebody has flushed it", name, table))
 		}
 	}
 	return nil

@@ -139,6 +139,9 @@ func (g group) about() string {
 	} else if i := g.members[0].inside; i != nil && i.Kind != "" {
 		words = append(words, strings.TrimSpace(i.Kind+" "+i.Mode))
 	}
+	if g.bus.Label != "" {
+		words = append(words, g.bus.Label)
+	}
 	for _, port := range g.ports {
 		words = append(words, "port "+port.Name)
 	}

@@ -33,7 +33,7 @@ func Text(t *topology.Topology, width int) (text string, ok bool) {
 		below = append(below, row...)
 	}
 	c := &canvas{}
-	hostWidth := max(minWidth, widest(p.hostLines())+6, rowWidth(above), rowWidth(below))
+	hostWidth := max(minWidth, widest(p.hostLines())+6, rowWidth(above), rowWidth(below), x)
 	y := 0
 	if len(above) > 0 {
 		y = c.boxes(above, 0, true) + 1

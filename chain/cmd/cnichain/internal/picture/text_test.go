@@ -127,6 +127,7 @@ func several() *topology.Topology {
 	parent.Kind = "device"
 	w := newWorld(uplink, bridge("cni0", "10.88.1.1/24"), bridge("lan0"), eth1, vlan, parent, bridge("docker0", "172.17.0.1/16"))
 	vlan.Peer = w.Host
+	w.Host.Interface("lan0").Label = "network a-long-name"
 	web, db := w.space("web", topology.Note{Kind: "port", Text: "tcp 443"}), w.space("db")
 	tv, alone := w.space("tv"), w.space("alone")
 	w.cable(web, iface("eth0", "10.88.1.2/24", "fd00:88:1::2/64"), port("veth0web", "cni0"))

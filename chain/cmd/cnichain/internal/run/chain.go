@@ -14,6 +14,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/source"
 )
@@ -81,6 +82,35 @@ func (c *Chain) Declares() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// AsksGC says whether a gc asks the links themselves.
+func (c *Chain) AsksGC() bool { return !c.List.DisableGC && atLeast(c.List.CNIVersion, "1.1.0") }
+
+// GCNotes say why a gc does less than a person might expect.
+func (c *Chain) GCNotes() []string {
+	switch {
+	case c.List.DisableGC:
+		return []string{"disableGC is set in the conflist: no link is asked"}
+	case !c.AsksGC():
+		return []string{fmt.Sprintf("cniVersion %s has no GC: only attachments on record are deleted", c.List.CNIVersion)}
+	}
+	return nil
+}
+
+// Recorded are the attachments of the network that libcni has results of.
+func Recorded(c *Chain, o Options) ([]types.GCAttachment, error) {
+	cached, err := libcni.NewCNIConfigWithCacheDir(o.Path, o.CacheDir, nil).GetCachedAttachments("")
+	if err != nil {
+		return nil, fmt.Errorf("read the results in %s: %w", o.CacheDir, err)
+	}
+	var list []types.GCAttachment
+	for _, a := range cached {
+		if a.Network == c.List.Name {
+			list = append(list, types.GCAttachment{ContainerID: a.ContainerID, IfName: a.IfName})
+		}
+	}
+	return list, nil
 }
 
 // where is the place in the conflist that an error of a link is about: the key that its message names when the

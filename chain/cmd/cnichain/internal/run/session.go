@@ -125,11 +125,7 @@ func Del(ctx context.Context, c *Chain, a Attachment, o Options) *Record {
 // GC removes every attachment of the network that is not in keep.
 func GC(ctx context.Context, c *Chain, keep []types.GCAttachment, o Options) *Record {
 	s := newSession(c, o, "gc")
-	if c.List.DisableGC {
-		s.note("disableGC is set in the conflist: no link was asked")
-	} else if !atLeast(c.List.CNIVersion, "1.1.0") {
-		s.note("cniVersion %s has no GC: only attachments on record were deleted", c.List.CNIVersion)
-	}
+	s.record.Notes = c.GCNotes()
 	if keep == nil {
 		keep = []types.GCAttachment{}
 	}

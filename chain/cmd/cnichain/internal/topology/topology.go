@@ -35,6 +35,8 @@ type Interface struct {
 	Default bool
 	// Addresses are in CIDR notation, those of one link (fe80::/10) left out.
 	Addresses []string
+	// Label is what else there is to say of it, the caller's.
+	Label string
 	// Peer is the space where Parent is, nil where that is nowhere we look; PeerName its name there.
 	Peer     *Space
 	PeerName string
