@@ -53,6 +53,9 @@ type Scope struct {
 	Namespaces []*NS
 	// Roots are further directories to look at: the root directories of containers.
 	Roots []string
+	// Trees are looked at in place of /run, /etc/netns and /var/lib/cni. A tool needs them on a machine that is not a
+	// test's: there /run has the root directories of all containers.
+	Trees []string
 	// Sections are the only ones to take; none means all but Conntrack.
 	Sections []Section
 	// Volatile adds what the kernel changes by itself, some time after its cause: interface and bridge port states,

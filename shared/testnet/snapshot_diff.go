@@ -9,6 +9,64 @@ import (
 	"strings"
 )
 
+// Change is an object that differs between two snapshots: Before is nil for one that is only in the second, After for
+// one that is only in the first.
+type Change struct{ Before, After *Object }
+
+// Changes are the objects in which b differs from a, in the order of Objects. The sysctls of an interface that is in one
+// of them only are left out.
+func Changes(a, b *Snapshot) []Change {
+	objects := a.Objects()
+	for id, object := range b.objects {
+		if _, both := a.objects[id]; !both {
+			objects = append(objects, object)
+		}
+	}
+	slices.SortFunc(objects, compareObjects)
+	var changes []Change
+	for _, object := range objects {
+		before, inA := a.objects[object.id()]
+		after, inB := b.objects[object.id()]
+		switch {
+		case !inB && goesWithLink(before, a.objects, b.objects), !inA && goesWithLink(after, b.objects, a.objects):
+		case !inB:
+			changes = append(changes, Change{Before: &before})
+		case !inA:
+			changes = append(changes, Change{After: &after})
+		case len(changed(before, after)) > 0:
+			changes = append(changes, Change{&before, &after})
+		}
+	}
+	return changes
+}
+
+// Object is the object as it is, or as it was when it is no more.
+func (c Change) Object() Object {
+	if c.After != nil {
+		return *c.After
+	}
+	return *c.Before
+}
+
+// Fields says what of an object that is in both has changed: "mtu 1500 -> 1400".
+func (c Change) Fields() []string {
+	if c.Before == nil || c.After == nil {
+		return nil
+	}
+	return changed(*c.Before, *c.After)
+}
+
+// String is the change on one line, without its place.
+func (c Change) String() string {
+	switch {
+	case c.After == nil:
+		return "- " + c.Before.String()
+	case c.Before == nil:
+		return "+ " + c.After.String()
+	}
+	return fmt.Sprintf("~ %s %s: %s", c.After.Section, c.After.Key, strings.Join(c.Fields(), ", "))
+}
+
 // Diff says in what b differs from a, one line for each object under a heading for each place:
 //
 //	host:
@@ -18,45 +76,16 @@ import (
 //
 // It is "" when they are equal. The sysctls of an interface that is in one of them only are not listed.
 func Diff(a, b *Snapshot) string {
-	objects := a.Objects()
-	for id, object := range b.objects {
-		if _, both := a.objects[id]; !both {
-			objects = append(objects, object)
-		}
-	}
-	slices.SortFunc(objects, compareObjects)
 	var text strings.Builder
 	place := ""
-	for _, object := range objects {
-		line := diffObject(a.objects, b.objects, object.id())
-		if line == "" {
-			continue
-		}
-		if object.Place != place {
-			place = object.Place
+	for _, c := range Changes(a, b) {
+		if now := c.Object().Place; now != place {
+			place = now
 			fmt.Fprintf(&text, "%s:\n", place)
 		}
-		fmt.Fprintf(&text, "  %s\n", line)
+		fmt.Fprintf(&text, "  %s\n", c)
 	}
 	return text.String()
-}
-
-// diffObject is the line for one object; "" when it is the same in both.
-func diffObject(a, b map[string]Object, id string) string {
-	before, inA := a[id]
-	after, inB := b[id]
-	switch {
-	case !inB && goesWithLink(before, a, b), !inA && goesWithLink(after, b, a):
-		return ""
-	case !inB:
-		return "- " + before.String()
-	case !inA:
-		return "+ " + after.String()
-	}
-	if changes := changed(before, after); len(changes) > 0 {
-		return fmt.Sprintf("~ %s %s: %s", after.Section, after.Key, strings.Join(changes, ", "))
-	}
-	return ""
 }
 
 // goesWithLink reports whether the object is a sysctl of an interface that is among the objects it is from, and not

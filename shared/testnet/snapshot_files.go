@@ -31,7 +31,11 @@ const xtablesLock = "/run/xtables.lock"
 
 // collectFiles lists the files of the host's trees and of the roots.
 func (c *collector) collectFiles() error {
-	for _, root := range append(slices.Clone(fileTrees), c.scope.Roots...) {
+	trees := fileTrees
+	if c.scope.Trees != nil {
+		trees = c.scope.Trees
+	}
+	for _, root := range slices.Concat(trees, c.scope.Roots) {
 		if _, err := c.addTree(root); err != nil {
 			return err
 		}

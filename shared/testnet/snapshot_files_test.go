@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,6 +173,40 @@ func TestSnapshotParts(t *testing.T) {
 	scoped := testnet.TakeScope(t, testnet.Scope{Sections: []testnet.Section{testnet.Rules}})
 	if other := scoped.Without(testnet.Rules).String(); other != "" || len(scoped.Objects()) == 0 {
 		t.Errorf("a snapshot of rules has\n%s", scoped)
+	}
+}
+
+// Changes are what Diff writes, for whoever writes it otherwise.
+func TestChanges(t *testing.T) {
+	dir := t.TempDir()
+	scope := testnet.Scope{Sections: []testnet.Section{testnet.Files}, Trees: []string{dir}}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a", "")
+	write("b", "one")
+	before := testnet.TakeScope(t, scope)
+	write("b", "other")
+	write("c", "")
+	if err := os.Remove(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range testnet.Changes(before, testnet.TakeScope(t, scope)) {
+		text := filepath.Base(c.Object().Key)
+		if len(c.Fields()) > 0 {
+			text += " " + c.Fields()[0]
+		}
+		got = append(got, text, c.String()[:2])
+	}
+	if want := []string{"a", "- ", "b size 3 -> 5", "~ ", "c", "+ "}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if n := len(before.Objects()); n != 3 {
+		t.Errorf("%d objects, want the directory and two files", n)
 	}
 }
 
