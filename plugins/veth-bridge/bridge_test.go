@@ -4,14 +4,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/sysctl"
 	"github.com/cni-chain/cni-chain/shared/testnet"
@@ -253,5 +256,16 @@ func TestHostsHaveDifferentBridgeMACs(t *testing.T) {
 			t.Fatalf("%v twice", mac)
 		}
 		seen[fmt.Sprint(mac)] = true
+	}
+}
+
+// TestFullBridge: a bridge without room says how many ports it takes.
+func TestFullBridge(t *testing.T) {
+	err := explainFull(fmt.Errorf("set master: %w", unix.EXFULL))
+	if chain.CodeOf(err) != chain.CodeTryAgain || !strings.Contains(err.Error(), "1,024 ports") {
+		t.Errorf("%v", err)
+	}
+	if other := explainFull(unix.EBUSY); !errors.Is(other, unix.EBUSY) || chain.CodeOf(other) != chain.CodeTryAgain {
+		t.Errorf("%v", other)
 	}
 }

@@ -68,6 +68,15 @@ func (a *attachment) readAll() error {
 	return nil
 }
 
+// explainFull says what the kernel means by "exchange full". A port that leaves makes room, so trying again may help.
+func explainFull(err error) error {
+	if errors.Is(err, unix.EXFULL) {
+		return chain.Errorf(chain.CodeTryAgain, "%w: a bridge has at most 1,024 ports (BR_MAX_PORTS in the kernel's "+
+			"br_private.h); give some networks a bridge of their own", err)
+	}
+	return err
+}
+
 // plug puts the port on the bridge. It comes up last, when all that limits it is set.
 func (a *attachment) plug() error {
 	was := *a.port
@@ -88,10 +97,10 @@ func (a *attachment) plug() error {
 	}
 	what := fmt.Sprintf("put %s on bridge %s", a.port.Name, a.bridge.Name)
 	if !a.taken {
-		return a.Do(what, do, nil) // the veth goes as a whole
+		return a.Do(what, func() error { return explainFull(do()) }, nil) // the veth goes as a whole
 	}
 	return a.Do(what, func() error {
-		err := do()
+		err := explainFull(do())
 		if err != nil {
 			_ = a.conn.unplug(&was) // the error to report is the one before
 		}
