@@ -154,6 +154,7 @@ func runLive(o *options, r *results) error {
 				return err
 			}
 		}
+		time.Sleep(settle)
 		list, err := f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
 		if err != nil {
 			return err
