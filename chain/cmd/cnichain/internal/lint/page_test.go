@@ -16,8 +16,8 @@ import (
 
 const pageHead = `# What cnichain lint says
 
-` + "`cnichain lint FILE|DIR...`" + ` finds what is wrong in conflists before a runtime does: in a file, between the links of a chain,
-between the files of a directory, and between them and the host. It changes nothing, and executes nothing but the
+` + "`cnichain lint FILE|DIR...`" + ` finds what is wrong in conflists before a runtime does: in a file, between the links of a
+chain, between the files of a directory, and between them and the host. It changes nothing, and executes nothing but the
 installed plugins, to ask them for their versions.
 
 ` + "```console" + `
@@ -37,9 +37,9 @@ A message has the place, the code, the line, and a hint whose text can be pasted
 
 ` + "`--ignore CC062`" + ` leaves a code out. ` + "`-o json`" + ` and ` + "`-o sarif`" + ` write for programs. With a directory, lint looks at all
 files that libcni would read there (` + "`*.conflist`, `*.conf`, `*.json`" + `) and at what they do to each other; a file alone is
-looked at alone. Keys and values are held to the JSON Schemas of [schemas/](../schemas), of our links and of the reference
-plugins v1.9.1; ` + "`cnichain schema`" + ` prints them, and an editor that reads ` + "`$schema`" + ` in a conflist completes and checks with
-them while you type.
+looked at alone. Keys and values are held to the JSON Schemas of [schemas/](../schemas), of our links and of the
+reference plugins v1.9.1; ` + "`cnichain schema`" + ` prints them, and an editor that reads ` + "`$schema`" + ` in a conflist completes and
+checks with them while you type.
 
 | code | | what |
 |---|---|---|

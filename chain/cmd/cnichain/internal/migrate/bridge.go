@@ -10,8 +10,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/jsontext"
 )
 
-// What upstream's bridge does on layer 2 is veth-bridge's, on layer 3 ip-config's, under the same keys. The VLAN is both's:
-// the gateway of a container in a VLAN is an interface of that VLAN.
+// What upstream's bridge does on layer 2 is veth-bridge's, on layer 3 ip-config's, under the same keys. The VLAN is of
+// both: the gateway of a container in a VLAN is an interface of that VLAN.
 var (
 	layer2 = []string{
 		"bridge", "mtu", "hairpinMode", "promiscMode", "vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk",

@@ -9,8 +9,8 @@ import "github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/jsontext"
 // plugins/ipam/host-local/backend/disk).
 const hostLocalDir = "/var/lib/cni/networks"
 
-// hostLocal is what host-local becomes: ip-pool with the same ranges. The directory of leases is not kept, because a pool
-// is kept in another form, but what is leased there is taken over.
+// hostLocal is what host-local becomes: ip-pool with the same ranges. The directory of leases is not kept, because a
+// pool is kept in another form, but what is leased there is taken over.
 func (m *migration) hostLocal(path string, ipam object) object {
 	s := &sorter{m: m, path: path, from: m.schemas.Plugin("host-local")}
 	pool := object{{Key: "type", Value: "ip-pool"}}
