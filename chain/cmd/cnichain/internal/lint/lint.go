@@ -95,7 +95,8 @@ func Run(files []*File, o Options) []Finding {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Start.Line, b.Start.Line),
 			cmp.Compare(a.Start.Column, b.Start.Column), cmp.Compare(a.Code, b.Code))
 	})
-	return findings
+	// A plugin in a file of its own is of every conflist with that network's name.
+	return slices.Compact(findings)
 }
 
 // pass is one rule at one file.
