@@ -50,6 +50,18 @@ install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR)
 	install -d $(DESTDIR)$(BINDIR)
 	install -m 0755 $(addprefix bin/,$(notdir $(PLUGINS) $(TOOLS))) $(DESTDIR)$(BINDIR)/
 
+MANDIR ?= /usr/local/share/man
+man: build bin/tools/go-md2man ## man pages of the tool's commands, and of the links out of their READMEs, into bin/man
+	@rm -rf bin/man && bin/cnichain man bin/man
+	@for link in $(notdir $(PLUGINS)); do \
+	   sed -e "1s/.*/% $$link 8/" -e 's/^## \(.*\)/# \U\1/' -e 's/^### /## /' \
+	       -e 's/\[`*\([a-z-]*\)`*\](\.\.\/[a-z-]*\/README\.md)/**\1**(8)/g' plugins/$$link/README.md \
+	      | bin/tools/go-md2man > bin/man/$$link.8; done
+
+install-man: man ## those pages, into $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(MANDIR)/man8
+	install -m 0644 bin/man/*.8 $(DESTDIR)$(MANDIR)/man8/
+
 ##@ Trying and testing
 
 demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
@@ -114,6 +126,16 @@ bin/tools/staticcheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	@cd tools && $(GO) build -o ../$@ honnef.co/go/tools/cmd/staticcheck
 
+# Written by programs, committed, and held to what they are written from by tests.
+generate: ## schemas/ out of the links' source code, docs/lint.md out of lint's rules and cases
+	@$(GO) run ./chain/cmd/cnichain/internal/schema/gen
+	@$(GO) test -count=1 ./chain/cmd/cnichain/internal/lint -run 'TestCases|TestPage' -update >/dev/null
+	@git --no-pager diff --stat -- schemas docs/lint.md chain/cmd/cnichain/internal/lint/testdata
+
+bin/tools/go-md2man: tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	@cd tools && $(GO) build -o ../$@ github.com/cpuguy83/go-md2man/v2
+
 clean: ## what was built
 	rm -rf bin
 
@@ -121,4 +143,4 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build build-faults faults upstream install demo test bench deps lint fmt clean help
+.PHONY: build build-faults faults upstream install man install-man demo test bench deps lint fmt generate clean help
