@@ -27,8 +27,8 @@ func newMigrate() *cobra.Command {
 the same. All other plugins, and all other keys, stay as they are. The new conflist goes to stdout, or into a file with
 --write; what was changed and what could not be carried over is told on stderr.
 
-Only the text is changed. Containers that run keep their network, and their runtime deletes it with the conflist that it
-remembers; drain the host before you put the new file in place of the old one.`,
+Only the text is changed. Drain the host before you put the new file in place of the old one: containers that run were
+attached by the old plugins, and most runtimes would have the new ones delete what they did not make.`,
 		Example: `  cnichain migrate /etc/cni/net.d/10-containerd-net.conflist
   cnichain migrate old.conflist --write new.conflist && cnichain lint new.conflist`,
 		Args:              cobra.ExactArgs(1),

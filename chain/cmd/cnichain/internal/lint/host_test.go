@@ -53,7 +53,8 @@ func mustLink(t *testing.T, name string) netlink.Link {
 
 func addRoute(t *testing.T, link string, dst netip.Prefix) {
 	t.Helper()
-	route := &netlink.Route{LinkIndex: mustLink(t, link).Attrs().Index, Dst: &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), 32)}, Scope: netlink.SCOPE_LINK}
+	to := &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), 32)}
+	route := &netlink.Route{LinkIndex: mustLink(t, link).Attrs().Index, Dst: to, Scope: netlink.SCOPE_LINK}
 	if err := netlink.RouteAdd(route); err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,8 @@ func checkHostRoutes(p *pass) {
 	bridge, _ := p.File.bridge()
 	for _, r := range p.File.ranges() {
 		for _, route := range p.Host.Routes() {
-			if route.Dst.Bits() > 0 && route.Dst.Overlaps(r.subnet) && route.Link != bridge && !linkLocal(route.Dst) {
+			elsewhere := route.Link != bridge && !route.Dst.IsSingleIP() // ptp has a route to each container
+			if elsewhere && route.Dst.Bits() > 0 && route.Dst.Overlaps(r.subnet) && !linkLocal(route.Dst) {
 				p.link(r.link, r.at, advice{hint: "give the network another subnet"},
 					"%s overlaps the host's route to %s by %s", r.subnet, route.Dst, route.Link)
 				break
