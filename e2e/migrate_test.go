@@ -76,7 +76,7 @@ func flows(t *testing.T, conflist string) map[string]string {
 	b := n.Attach(testnet.NewNS(t), "container-b")
 	harness.Serve(t, w.Host, w.Outside.NS, a.NS, b.NS)
 	must(t, "STATUS", n.Status())
-	removeBridge(t, n)
+	freshBridge(t, n)
 	a.MustAdd(t)
 	b.MustAdd(t)
 	must(t, "CHECK a", a.Check())
@@ -121,22 +121,22 @@ func asked(f harness.Flow) string {
 	return "yes"
 }
 
-// removeBridge takes away what stays of a network, so that its addresses are free for the next one.
-func removeBridge(t *testing.T, n *harness.Network) {
+// freshBridge takes away what stays of a network, before and after: other tests leave a bridge of the same name, with
+// another address.
+func freshBridge(t *testing.T, n *harness.Network) {
 	t.Helper()
 	name, _ := n.Value("bridge").(string)
-	if name == "" {
-		return
-	}
-	t.Cleanup(func() {
+	remove := func() {
 		link, err := netlink.LinkByName(name)
-		if err == nil {
-			err = netlink.LinkDel(link)
-		}
 		if err != nil {
+			return
+		}
+		if err := netlink.LinkDel(link); err != nil {
 			t.Errorf("remove the bridge %s: %v", name, err)
 		}
-	})
+	}
+	remove()
+	t.Cleanup(remove)
 }
 
 func compare(t *testing.T, before, after map[string]string) {
