@@ -19,7 +19,7 @@ GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
 
 # What the tests run beside Go: command:the Debian package that brings it.
 NEEDS   := ip:iproute2 iptables:iptables nft:nftables conntrack:conntrack strace:strace busybox:busybox-static \
-           ctr:containerd runc:runc
+           ctr:containerd runc:runc podman:podman
 # Where they are for whoever has only /usr/bin in PATH. ($(shell) does not see what is exported before make 4.4.)
 export PATH := $(PATH):/usr/sbin:/sbin
 found    = $(shell PATH='$(PATH)' command -v $1)

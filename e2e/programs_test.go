@@ -83,7 +83,7 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 // plugins is a snapshot without what runtimes, not plugins, leave.
 func plugins(t *testing.T, namespaces ...*testnet.NS) *testnet.Snapshot {
 	t.Helper()
-	runtimes := regexp.MustCompile(`^(/run/containerd(/.*)?|/var/lib/cni(/results)?)$`)
+	runtimes := regexp.MustCompile(`^(/run/(containerd|runc)(/.*)?|/var/lib/cni(/results)?)$`)
 	return testnet.Take(t, namespaces...).Keep(func(o testnet.Object) bool {
 		return o.Section != testnet.Files || !runtimes.MatchString(o.Key)
 	})
