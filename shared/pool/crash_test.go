@@ -257,3 +257,20 @@ func TestAnErrorAtAnyStepLeavesEverybodyTheirs(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfWrittenHintsGo: a process that is killed between making a file of bits and filling it leaves it empty, or short.
+func TestHalfWrittenHintsGo(t *testing.T) {
+	for _, size := range []int64{0, 10} {
+		p := open(t, small)
+		lease(t, p, container(1))
+		for _, name := range files(t, p.Dir()) {
+			if strings.HasPrefix(name, usedPrefix) {
+				if err := os.Truncate(filepath.Join(p.Dir(), name), size); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		release(t, p, container(1))
+		wantClean(t, p)
+	}
+}

@@ -4,7 +4,6 @@
 package pool
 
 import (
-	"bytes"
 	"errors"
 	"net/netip"
 	"os"
@@ -61,8 +60,11 @@ func (h *hints) block(base netip.Addr) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &block{}
+	// A file of another size is of a process that was killed between making and filling it: it is written anew, or goes.
+	b := &block{changed: false}
 	copy(b.bits[:], data)
+	// A process that was killed between making the file and writing it leaves one without a bit: it is to go.
+	b.changed = data != nil && b.empty()
 	h.blocks[base] = b
 	return b, nil
 }
@@ -76,6 +78,8 @@ func (h *hints) set(a netip.Addr, leased bool) error {
 	}
 	return err
 }
+
+func (b *block) empty() bool { return b.bits == [blockBytes]byte{} }
 
 func (b *block) set(i int, leased bool) {
 	bit := byte(1) << (i % 8)
@@ -129,7 +133,7 @@ func (h *hints) flush() error {
 		if !b.changed {
 			continue
 		}
-		if err := h.write(usedPrefix+base.String(), b.bits[:]); err != nil {
+		if err := h.write(usedPrefix+base.String(), b); err != nil {
 			return err
 		}
 		b.changed = false
@@ -137,8 +141,8 @@ func (h *hints) flush() error {
 	return nil
 }
 
-func (h *hints) write(name string, bits []byte) error {
-	if len(bytes.Trim(bits, "\x00")) == 0 {
+func (h *hints) write(name string, b *block) error {
+	if b.empty() {
 		return h.dir.remove(name)
 	}
 	if err := h.dir.step("write " + name); err != nil {
@@ -148,7 +152,7 @@ func (h *hints) write(name string, bits []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(bits, 0)
+	_, err = f.WriteAt(b.bits[:], 0)
 	return errors.Join(err, f.Close())
 }
 

@@ -157,6 +157,17 @@ func TestNothingIsLeftAfterTheLastRelease(t *testing.T) {
 	want(t, lease(t, p, container(1)), "10.0.0.4/24 via 10.0.0.1, fd00::4/64 via fd00::1")
 }
 
+// TestAFileWithoutABitGoes: what a process leaves that is killed between making the file of bits and writing it.
+func TestAFileWithoutABitGoes(t *testing.T) {
+	p := open(t, small)
+	lease(t, p, container(1))
+	if err := os.Truncate(filepath.Join(p.Dir(), usedPrefix+"10.0.0.0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	release(t, p, container(1))
+	wantClean(t, p)
+}
+
 func TestReleaseNeedsNothingButTheNames(t *testing.T) {
 	p := open(t, small)
 	lease(t, p, container(1))
