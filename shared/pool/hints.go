@@ -60,8 +60,7 @@ func (h *hints) block(base netip.Addr) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A file of another size is of a process that was killed between making and filling it: it is written anew, or goes.
-	b := &block{changed: false}
+	b := &block{}
 	copy(b.bits[:], data)
 	// A process that was killed between making the file and writing it leaves one without a bit: it is to go.
 	b.changed = data != nil && b.empty()
