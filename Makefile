@@ -82,6 +82,12 @@ faults: deps build build-faults upstream ## every link fails at every point: hal
 	   P += p[k]; R += r[k]; L += l[k]; H += h[k]; D += d[k]} print "| **all** | | " P " | " R " | " L " | " H " | " D " |"}' bin/faults.table; \
 	exit $$status
 
+# Each of its fuzz targets in turn; what go test finds is kept under testdata/fuzz and then part of make test.
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target, for FUZZTIME (30s) each
+	@grep -rE '^func Fuzz' --include='*_test.go' . | sed -E 's,^(.*)/[^/]*:func (Fuzz[A-Za-z0-9]*).*,\1 \2,' | sort | \
+	while read -r dir target; do echo "$$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$dir"; done
+
 # The links with a switch by which tests fail a step (chain/internal/fault).
 build-faults:
 	@mkdir -p bin/faults
@@ -143,4 +149,4 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build build-faults faults upstream install man install-man demo test bench deps lint fmt generate clean help
+.PHONY: build build-faults faults fuzz upstream install man install-man demo test bench deps lint fmt generate clean help
