@@ -9,8 +9,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 )
 
-func newAdd() *cobra.Command {
-	var flags attachmentFlags
+func newAdd(t *tracing) *cobra.Command {
+	flags := attachmentFlags{chainFlags: chainFlags{trace: t}}
 	var keepFailed bool
 	cmd := &cobra.Command{
 		Use:   "add CONFLIST NETNS",

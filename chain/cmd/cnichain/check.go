@@ -9,8 +9,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 )
 
-func newCheck() *cobra.Command {
-	var flags attachmentFlags
+func newCheck(t *tracing) *cobra.Command {
+	flags := attachmentFlags{chainFlags: chainFlags{trace: t}}
 	cmd := &cobra.Command{
 		Use:   "check CONFLIST NETNS",
 		Short: "Ask every link whether what it made is still as it made it",

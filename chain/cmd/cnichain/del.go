@@ -9,8 +9,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 )
 
-func newDel() *cobra.Command {
-	var flags attachmentFlags
+func newDel(t *tracing) *cobra.Command {
+	flags := attachmentFlags{chainFlags: chainFlags{trace: t}}
 	cmd := &cobra.Command{
 		Use:   "del CONFLIST NETNS",
 		Short: "Detach a network namespace from the network of a conflist",

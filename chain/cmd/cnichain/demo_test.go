@@ -4,9 +4,12 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -15,18 +18,30 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// build builds the tool and the four links of the demo into a directory, where the tool finds them without being told.
+// build builds the tool and the links of this repository, once, into a directory where the tool finds them without being
+// told. It is not in /run, of which the demo has one of its own.
 func build(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	const module = "github.com/cni-chain/cni-chain/"
-	cmd := exec.Command("go", "build", "-o", dir+"/", ".",
-		module+"plugins/veth-bridge", module+"plugins/ip-config", module+"plugins/resolv-conf", module+"plugins/port-map")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	buildOnce.Do(func() {
+		if builtIn, buildErr = os.MkdirTemp("", "cnichain"); buildErr != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-o", builtIn+"/", ".", "github.com/cni-chain/cni-chain/plugins/...")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			buildErr = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if buildErr != nil {
+		t.Fatal(buildErr)
 	}
-	return dir
+	return builtIn
 }
+
+var (
+	buildOnce sync.Once
+	builtIn   string
+	buildErr  error
+)
 
 // The demo tells its story to the end, and the machine that it is run on does not notice.
 func TestDemo(t *testing.T) {

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +21,8 @@ type chainFlags struct {
 	pluginPath []string
 	cacheDir   string
 	output     string
+	// trace is nil unless the command is one of "cnichain trace".
+	trace *tracing
 }
 
 func (f *chainFlags) register(cmd *cobra.Command) {
@@ -37,6 +38,9 @@ func (f *chainFlags) register(cmd *cobra.Command) {
 // load reads the conflist and makes sure that it can be run.
 func (f *chainFlags) load(file string) (*run.Chain, run.Options, error) {
 	options := run.Options{Path: f.pluginPath, CacheDir: f.cacheDir}
+	if f.trace != nil {
+		options.Watcher = f.trace.begin()
+	}
 	if f.output != "text" && f.output != "json" {
 		return nil, options, fmt.Errorf("--output %q: it is text or json", f.output)
 	}
@@ -58,15 +62,17 @@ func (f *chainFlags) load(file string) (*run.Chain, run.Options, error) {
 
 // report writes the record, and returns errReported when it is of a failure.
 func (f *chainFlags) report(w io.Writer, r *run.Record) error {
-	if f.output == "json" {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(r); err != nil {
-			return fmt.Errorf("write the account: %w", err)
-		}
-	} else {
+	var err error
+	switch {
+	case f.trace != nil:
+		err = f.trace.report(w, r, f.output)
+	case f.output == "json":
+		err = writeJSON(w, r)
+	default:
 		account.Writer{W: w, Style: account.StyleFor(w)}.Write(r)
+	}
+	if err != nil {
+		return fmt.Errorf("write the account: %w", err)
 	}
 	if r.Failed() {
 		return errReported

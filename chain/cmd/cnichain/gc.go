@@ -13,8 +13,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 )
 
-func newGC() *cobra.Command {
-	var flags chainFlags
+func newGC(t *tracing) *cobra.Command {
+	flags := chainFlags{trace: t}
 	var keep []string
 	var dryRun bool
 	cmd := &cobra.Command{

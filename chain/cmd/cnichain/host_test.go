@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -34,23 +35,43 @@ func newHost(t *testing.T) *host {
 	if err := os.RemoveAll(pool.DefaultDataDir); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { h.forget() })
 	return h
+}
+
+// forget takes away what a network leaves on purpose, so that the next test finds a fresh host.
+func (h *host) forget() {
+	for _, name := range []string{"cni0", "cni-dual", "cni-full"} {
+		if link, err := netlink.LinkByName(name); err == nil {
+			_ = netlink.LinkDel(link)
+		}
+	}
+	for _, name := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		if err := os.WriteFile("/proc/sys/net/"+name, []byte("0"), 0o600); err != nil {
+			h.t.Error(err)
+		}
+	}
 }
 
 // run runs a command that succeeds.
 func (h *host) run(args ...string) string {
 	h.t.Helper()
 	var out, errs strings.Builder
-	if code := execute(h.t.Context(), args, nil, &out, &errs); code != 0 || errs.Len() > 0 {
+	if code := execute(context.Background(), args, nil, &out, &errs); code != 0 || errs.Len() > 0 {
 		h.t.Fatalf("%v: exit status %d\n%s%s", args, code, &out, &errs)
 	}
 	return out.String()
 }
 
-// chain runs a command on a conflist.
+// chain runs a command on a conflist; after "trace" the first argument is the command.
 func (h *host) chain(command, conflist string, args ...string) string {
 	h.t.Helper()
-	args = append([]string{command, "../../../conflists/" + conflist}, args...)
+	conflist = "../../../conflists/" + conflist
+	if command == "trace" {
+		args = append([]string{command, args[0], conflist}, args[1:]...)
+	} else {
+		args = append([]string{command, conflist}, args...)
+	}
 	return h.run(append(args, "--plugin-path", h.links, "--cache-dir", h.cache)...)
 }
 
@@ -160,7 +181,7 @@ func contains(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, word := range words {
 		if !strings.Contains(text, word) {
-			t.Errorf("it does not say %q:\n%s", word, text)
+			t.Errorf("it does not say %q:\n%.4000s", word, text)
 		}
 	}
 }

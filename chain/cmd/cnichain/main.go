@@ -7,6 +7,7 @@
 //	cnichain demo                                        the whole story, on a machine of its own
 //	cnichain add|check|del CONFLIST NETNS [flags]        one container
 //	cnichain gc|status CONFLIST [flags]                  the network
+//	cnichain trace add|check|del|gc|status ...            the same, with what each link changed on this host
 //	cnichain lint FILE|DIR...                            what is wrong in conflists
 //	cnichain migrate FILE                                into the links of this repository
 //	cnichain ls                                          the attachments of this host
@@ -75,7 +76,7 @@ Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAdd(), newCheck(), newDel(), newGC(), newStatus(), newDemo(), newLint(), newMigrate(), newSchema(), newMan(),
-		newLs(), newShow(), newGraph())
+	root.AddCommand(newAdd(nil), newCheck(nil), newDel(nil), newGC(nil), newStatus(nil), newDemo(), newLint(), newMigrate(), newSchema(), newMan(),
+		newLs(), newShow(), newGraph(), newTrace())
 	return root
 }

@@ -25,7 +25,18 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "probe" {
 		probe.Main()
 	}
-	testnet.Main(m)
+	testnet.Main(tests{m})
+}
+
+// tests removes in the end what build has built.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	code := t.M.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
+	}
+	return code
 }
 
 // probeConfig is the configuration of a link that makes a file instead of a network.

@@ -9,8 +9,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/run"
 )
 
-func newStatus() *cobra.Command {
-	var flags chainFlags
+func newStatus(t *tracing) *cobra.Command {
+	flags := chainFlags{trace: t}
 	cmd := &cobra.Command{
 		Use:               "status CONFLIST",
 		Short:             "Ask every link whether an add could work now",

@@ -33,6 +33,13 @@ type Writer struct {
 func (w Writer) Write(r *run.Record) {
 	w.Headline(r)
 	w.Links(r)
+	w.Remarks(r)
+	w.line("")
+	w.Outcome(r)
+}
+
+// Remarks writes the errors that are no link's, and the notes.
+func (w Writer) Remarks(r *run.Record) {
 	if !slices.ContainsFunc(r.Calls, func(c *run.Call) bool { return c.Error != nil }) {
 		for _, f := range r.Errors { // of no link, or of an answer that libcni could not take
 			w.failure(f, r.Conflist)
@@ -41,8 +48,6 @@ func (w Writer) Write(r *run.Record) {
 	for _, note := range r.Notes {
 		w.line("%s %s", w.Style.Warn("note:"), note)
 	}
-	w.line("")
-	w.Outcome(r)
 }
 
 // Headline says what is about to be told.
@@ -144,7 +149,7 @@ func (w Writer) changes(c *run.Call) {
 	}
 	changes := Changes(c)
 	for _, change := range changes {
-		w.line("     %s %-9s %-27s %s", w.Style.sign(change.Sign), change.Kind, change.What, w.Style.Dim(change.Detail))
+		w.line("     %s %-9s %-27s %s", w.Style.Sign(change.Sign), change.Kind, change.What, w.Style.Dim(change.Detail))
 	}
 	if len(changes) == 0 {
 		w.line("     %s", w.Style.Dim("= the result is handed on as it came"))
@@ -210,7 +215,7 @@ func (w Writer) Outcome(r *run.Record) {
 	case "status":
 		w.timed(w.Style.Good("ready")+": network "+r.Network+" takes containers", r.Took)
 	}
-	for _, row := range outcome(r) {
+	for _, row := range Facts(r) {
 		w.line("  %-8s %s", row[0], row[1])
 	}
 }

@@ -84,8 +84,8 @@ func (p Port) Address(result *current.Result) string {
 	return "?"
 }
 
-// outcome is what the container has, as rows of a kind and a text.
-func outcome(r *run.Record) [][2]string {
+// Facts are what the container has after an add, as rows of a kind and a text.
+func Facts(r *run.Record) [][2]string {
 	result := Result(r.CNIVersion, r.Result)
 	if result == nil {
 		return nil

@@ -46,8 +46,8 @@ func (s Style) Bad(text string) string { return s.paint("31", text) }
 // Warn is for warnings and what changed.
 func (s Style) Warn(text string) string { return s.paint("33", text) }
 
-// sign colours the sign of a change.
-func (s Style) sign(sign string) string {
+// Sign colours the sign of a change.
+func (s Style) Sign(sign string) string {
 	switch sign {
 	case "+":
 		return s.Good(sign)

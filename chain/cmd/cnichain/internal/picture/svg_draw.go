@@ -13,7 +13,7 @@ import (
 
 // palette are the colours of groups, for light screens and for dark ones.
 var palette = [][2]string{
-	{"#0969da", "#4493f8"}, {"#8250df", "#ab7df8"}, {"#1a7f37", "#3fb950"}, {"#bc4c00", "#db6d28"}, {"#bf3989", "#db61a2"},
+	{"#0969da", "#4493f8"}, {"#8250df", "#ab7df8"}, {"#0a7a7a", "#39b5b5"}, {"#bc4c00", "#db6d28"}, {"#bf3989", "#db61a2"},
 }
 
 // The colours of everything else, likewise.
@@ -45,8 +45,8 @@ func style() string {
 .nt .wire{stroke:var(--nt-dim);stroke-width:1.5;fill:none}
 .nt .trunk{stroke-width:3;fill:none}
 .nt .dot{fill:var(--nt-card);stroke-width:2}
-` + groups.String() + `.nt text.new{fill:var(--nt-new);font-weight:600}.nt .wire.new{stroke:var(--nt-new);stroke-width:2.5}
-.nt text.gone{fill:var(--nt-gone);text-decoration:line-through}.nt .wire.gone{stroke:var(--nt-gone);stroke-dasharray:4 3}
+` + groups.String() + `.nt .new{fill:var(--nt-new);font-weight:600}.nt .wire.new{fill:none;stroke:var(--nt-new);stroke-width:2.5}
+.nt .gone{fill:var(--nt-gone);text-decoration:line-through}.nt .wire.gone{fill:none;stroke:var(--nt-gone);stroke-dasharray:4 3}
 `
 }
 
@@ -117,8 +117,7 @@ func (s *svg) group(g *svgGroup) {
 		end := g.members[0].end
 		s.text(s.marks[end], g.x+trunk, g.y+12, label(end))
 	} else {
-		s.put(`<text x="%s" y="%s"><tspan class="title f%d">%s</tspan><tspan class="dim" dx="8">%s</tspan></text>`, number(g.x),
-			number(g.y+12), g.color, escape(g.bus.Name), escape(strings.TrimPrefix(g.title(), g.bus.Name+"  ")))
+		s.busTitle(g)
 		if last.y > first.y {
 			s.put(`<path class="trunk g%d" d="M%s %sV%sH%s"/>`, g.color, number(g.x+1.5), number(first.y+busHeight/2),
 				number(last.y+busHeight/2), number(g.x+4))
@@ -132,6 +131,16 @@ func (s *svg) group(g *svgGroup) {
 		s.cable(g, c)
 		s.card(c)
 	}
+}
+
+// busTitle is the name of the bus in its colour, what else there is of it, and whether it is new.
+func (s *svg) busTitle(g *svgGroup) {
+	mark := ""
+	if m := s.marks[g.bus]; m != "" {
+		mark = `<tspan class="` + m + `" dx="8">` + m + `</tspan>`
+	}
+	s.put(`<text x="%s" y="%s"><tspan class="title f%d">%s</tspan><tspan class="dim" dx="8">%s</tspan>%s</text>`, number(g.x),
+		number(g.y+12), g.color, escape(g.bus.Name), escape(strings.TrimPrefix(g.title(), g.bus.Name+"  ")), mark)
 }
 
 // cable joins a card to the bus above it.

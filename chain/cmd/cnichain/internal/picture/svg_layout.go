@@ -25,23 +25,23 @@ func (s *svg) layout() {
 	for i, g := range s.groups {
 		s.shelf = append(s.shelf, s.newGroup(g, i))
 	}
-	for _, g := range s.shelf {
-		s.width = max(s.width, g.w+2*margin)
-	}
-	if len(s.shelf) > 1 {
-		s.width = max(s.width, min(s.total(), maxContent)+2*margin)
-	}
+	s.width = max(s.width, s.widestShelf()+2*margin)
 	y := s.placeChips(s.hostY + 46)
 	s.height = s.placeGroups(y)
 }
 
-// total is the width of all groups side by side.
-func (s *svg) total() float64 {
-	total := -float64(groupGap)
+// widestShelf is the width of the groups, as many side by side as fit.
+func (s *svg) widestShelf() float64 {
+	x, widest := 0.0, 0.0
 	for _, g := range s.shelf {
-		total += g.w + groupGap
+		if x > 0 && x+g.w > max(maxContent, s.width-2*margin) {
+			x = 0
+		}
+		x += g.w
+		widest = max(widest, x)
+		x += groupGap
 	}
-	return total
+	return widest
 }
 
 func chipWidth(text string) float64 {

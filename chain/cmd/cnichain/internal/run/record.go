@@ -55,8 +55,10 @@ type Call struct {
 	Stdin  json.RawMessage `json:"stdin"`
 	Stdout json.RawMessage `json:"stdout,omitempty"`
 	// Steps are the lines of the link's log, and what else it wrote to stderr.
-	Steps []Step   `json:"steps,omitempty"`
-	Took  Duration `json:"tookMs"`
+	Steps []Step `json:"steps,omitempty"`
+	// At is when it began, since the verb did.
+	At   Duration `json:"atMs"`
+	Took Duration `json:"tookMs"`
 	// Exit is the exit status, -1 when a signal ended the plugin.
 	Exit  int    `json:"exit"`
 	Error *Error `json:"error,omitempty"`
@@ -67,6 +69,8 @@ type Step struct {
 	// Level is DEBUG for a step of the link, or INFO, WARN, ERROR; "" for a line that is not of the frame's log.
 	Level string `json:"level,omitempty"`
 	What  string `json:"what"`
+	// At is when it began, since the call did; absent for a line that does not say.
+	At *Duration `json:"atMs,omitempty"`
 	// Took is absent for a line that is not a step.
 	Took *Duration `json:"tookMs,omitempty"`
 	Err  string    `json:"err,omitempty"`

@@ -24,11 +24,39 @@ import (
 // stopTime is how long a plugin may take to undo its steps when it is told to stop, before it is killed.
 const stopTime = 10 * time.Second
 
+// Watcher is told of the executions of plugins as they come. The time that it takes is nobody's.
+type Watcher interface {
+	// Before is called before the first one, with what is known of the verb by then.
+	Before(*Record)
+	// After is called after each one.
+	After(*Call)
+}
+
 // recorder executes plugins for libcni and keeps account of each execution.
 type recorder struct {
 	version.PluginDecoder
-	links int
-	calls []*Call
+	record  *Record
+	links   int
+	calls   []*Call
+	watcher Watcher // or nil
+	watched bool
+
+	start time.Time
+	// watching is the time that the watcher has taken.
+	watching time.Duration
+}
+
+// elapsed is the time of the verb so far.
+func (r *recorder) elapsed() time.Duration { return time.Since(r.start) - r.watching }
+
+// watch calls the watcher, if there is one, while the clock stands.
+func (r *recorder) watch(f func(Watcher)) {
+	if r.watcher == nil {
+		return
+	}
+	start := time.Now()
+	f(r.watcher)
+	r.watching += time.Since(start)
 }
 
 var _ invoke.Exec = (*recorder)(nil)
@@ -48,7 +76,13 @@ func (r *recorder) ExecPlugin(ctx context.Context, path string, stdin []byte, en
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTime
 
+	if !r.watched {
+		r.watched = true
+		r.watch(func(w Watcher) { w.Before(r.record) })
+	}
 	call := r.newCall(path, stdin, environ)
+	defer r.watch(func(w Watcher) { w.After(call) })
+	call.At = Duration(r.elapsed())
 	start := time.Now()
 	err := cmd.Run()
 	call.Took = Duration(time.Since(start))
@@ -57,7 +91,7 @@ func (r *recorder) ExecPlugin(ctx context.Context, path string, stdin []byte, en
 		call.Exit = cmd.ProcessState.ExitCode()
 	}
 	call.Stdout = asJSON(stdout.Bytes())
-	call.Steps = readSteps(stderr.Bytes(), call.Command)
+	call.Steps = readSteps(stderr.Bytes(), call.Command, start)
 	if err == nil {
 		return stdout.Bytes(), nil
 	}
@@ -127,8 +161,8 @@ var common = []string{
 	"time", "level", "msg", "took", "err", "plugin", "command", "network", "container", "ifname", "traceparent",
 }
 
-// readSteps reads stderr: the frame's JSON lines, and others as they are.
-func readSteps(stderr []byte, command string) []Step {
+// readSteps reads stderr of a call that began at start: the frame's JSON lines, and others as they are.
+func readSteps(stderr []byte, command string, start time.Time) []Step {
 	var steps []Step
 	lines := bufio.NewScanner(bytes.NewReader(stderr))
 	lines.Buffer(nil, len(stderr)+1)
@@ -137,7 +171,7 @@ func readSteps(stderr []byte, command string) []Step {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		step := readStep(line)
+		step := readStep(line, start)
 		if step.Level == "ERROR" && step.What == command+" failed" {
 			continue // the error document says it
 		}
@@ -146,7 +180,7 @@ func readSteps(stderr []byte, command string) []Step {
 	return steps
 }
 
-func readStep(line string) Step {
+func readStep(line string, start time.Time) Step {
 	var attrs map[string]any
 	if json.Unmarshal([]byte(line), &attrs) != nil || attrs["level"] == nil || attrs["msg"] == nil {
 		return Step{What: line}
@@ -158,6 +192,7 @@ func readStep(line string) Step {
 		d := Duration(took)
 		step.Took = &d
 	}
+	step.At = began(attrs["time"], step.Took, start)
 	if err := attrs["err"]; err != nil {
 		step.Err = fmt.Sprint(err)
 	}
@@ -166,6 +201,21 @@ func readStep(line string) Step {
 		step.Attrs = attrs
 	}
 	return step
+}
+
+// began is when a step began, since start. The line is written, with the time, when the step has ended.
+func began(text any, took *Duration, start time.Time) *Duration {
+	line, _ := text.(string)
+	end, err := time.Parse(time.RFC3339Nano, line)
+	if err != nil {
+		return nil
+	}
+	at := Duration(end.Sub(start.Round(0))) // the clock on the wall, as the plugin's
+	if took != nil {
+		at -= *took
+	}
+	at = max(0, at)
+	return &at
 }
 
 // asJSON keeps JSON as it is, compact, and makes a string of anything else.

@@ -63,19 +63,20 @@ func TestReadSteps(t *testing.T) {
 plain text
 {"other": "json"}
 `
-	ms, us := Duration(1500*time.Microsecond), Duration(2*time.Microsecond)
+	start := time.Date(2026, 1, 2, 3, 4, 4, 998_000_000, time.UTC)
+	ms, us, at := Duration(1500*time.Microsecond), Duration(2*time.Microsecond), Duration(500*time.Microsecond)
 	want := []Step{
-		{Level: "DEBUG", What: "make bridge", Took: &ms},
+		{Level: "DEBUG", What: "make bridge", At: &at, Took: &ms},
 		{Level: "DEBUG", What: "add address", Took: &us, Err: "file exists"},
 		{Level: "WARN", What: "slow", Attrs: map[string]any{"uplink": "ens3", "tries": 2.0}},
 		{Level: "DEBUG", What: "undone: make bridge"},
 		{What: "plain text"},
 		{What: `{"other": "json"}`},
 	}
-	if diff := cmp.Diff(want, readSteps([]byte(stderr), "ADD")); diff != "" {
+	if diff := cmp.Diff(want, readSteps([]byte(stderr), "ADD", start)); diff != "" {
 		t.Error(diff)
 	}
-	if steps := readSteps(nil, "ADD"); steps != nil {
+	if steps := readSteps(nil, "ADD", start); steps != nil {
 		t.Errorf("steps of nothing: %v", steps)
 	}
 }

@@ -26,6 +26,8 @@ type Options struct {
 	CacheDir string
 	// KeepFailed leaves what a failed add has made.
 	KeepFailed bool
+	// Watcher is told of the executions of plugins; it may be nil.
+	Watcher Watcher
 }
 
 // Attachment is what a verb about one container is given. Without Capabilities or Args, check and del take those that
@@ -46,18 +48,16 @@ type session struct {
 	cni      *libcni.CNIConfig
 	rt       *libcni.RuntimeConf
 	record   *Record
-	start    time.Time
 }
 
 func newSession(c *Chain, o Options, verb string) *session {
-	r := &recorder{links: len(c.List.Plugins)}
+	record := &Record{
+		Verb: verb, Conflist: c.File, Network: c.List.Name, CNIVersion: c.List.CNIVersion, Calls: []*Call{},
+	}
+	r := &recorder{record: record, links: len(c.List.Plugins), watcher: o.Watcher, start: time.Now()}
 	return &session{
-		chain: c, options: o, recorder: r, start: time.Now(),
+		chain: c, options: o, recorder: r, record: record,
 		cni: libcni.NewCNIConfigWithCacheDir(o.Path, o.CacheDir, r),
-		record: &Record{
-			Verb: verb, Conflist: c.File, Network: c.List.Name, CNIVersion: c.List.CNIVersion,
-			Calls: []*Call{},
-		},
 	}
 }
 
@@ -186,7 +186,7 @@ func (s *session) recall() {
 func (s *session) finish(err error) *Record {
 	r := s.record
 	r.Calls = append(r.Calls, s.recorder.take()...)
-	r.Took = Duration(time.Since(s.start))
+	r.Took = Duration(s.recorder.elapsed())
 	if err == nil {
 		return r
 	}
