@@ -76,7 +76,9 @@ Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newAdd(nil), newCheck(nil), newDel(nil), newGC(nil), newStatus(nil), newDemo(), newLint(), newMigrate(), newSchema(), newMan(),
-		newLs(), newShow(), newGraph(), newTrace())
+	root.AddCommand(
+		newAdd(nil), newCheck(nil), newDel(nil), newGC(nil), newStatus(nil), newTrace(), newDemo(),
+		newLs(), newShow(), newGraph(), newLint(), newMigrate(), newSchema(), newMan(),
+	)
 	return root
 }
