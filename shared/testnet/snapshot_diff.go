@@ -13,8 +13,8 @@ import (
 // one that is only in the first.
 type Change struct{ Before, After *Object }
 
-// Changes are the objects in which b differs from a, in the order of Objects. The sysctls of an interface that is in one
-// of them only are left out.
+// Changes are the objects in which b differs from a, in the order of Objects. The sysctls of an interface that is in
+// one of them only are left out.
 func Changes(a, b *Snapshot) []Change {
 	objects := a.Objects()
 	for id, object := range b.objects {

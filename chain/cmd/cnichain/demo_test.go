@@ -18,8 +18,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// build builds the tool and the links of this repository, once, into a directory where the tool finds them without being
-// told. It is not in /run, of which the demo has one of its own.
+// build builds the tool and the links of this repository, once, into a directory where the tool finds them without
+// being told. It is not in /run, of which the demo has one of its own.
 func build(t *testing.T) string {
 	t.Helper()
 	buildOnce.Do(func() {

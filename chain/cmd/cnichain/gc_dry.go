@@ -88,7 +88,8 @@ func collect(c *run.Chain, keep, recorded []types.GCAttachment, all []*live.Atta
 		}
 		ours := owner.NetworkPrefix(a.Network) == owner.NetworkPrefix(network)
 		if ours && !kept[of] && c.AsksGC() {
-			g.Attachments = append(g.Attachments, staleAttachment{ContainerID: a.ContainerID, IfName: a.IfName, Pieces: a.Pieces})
+			stale := staleAttachment{ContainerID: a.ContainerID, IfName: a.IfName, Pieces: a.Pieces}
+			g.Attachments = append(g.Attachments, stale)
 		}
 	}
 	return g

@@ -30,8 +30,8 @@ func newLs() *cobra.Command {
 		Short: "List the attachments of this host, and what is wrong with them",
 		Long: `List the attachments of this host, and what is wrong with them.
 
-They are found by the tags that all they have carries: interfaces, nftables and iptables, leases, resolv.conf. No runtime
-is asked and no conflist read. What other plugins made carries no tag and is not seen.`,
+They are found by the tags that all they have carries: interfaces, nftables and iptables, leases, resolv.conf. No
+runtime is asked and no conflist read. What other plugins made carries no tag and is not seen.`,
 		Example: `  cnichain ls
   cnichain ls --network podnet -o json`,
 		Args: cobra.NoArgs,

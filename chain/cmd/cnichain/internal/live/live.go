@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package live finds the attachments of this host by the tags that all they have carries (package owner): interfaces,
-// elements of nftables, rules of iptables, leases, parts of resolv.conf. It asks no runtime and reads no conflist, so it
-// sees what is there, and not what should be: what somebody took away with its record, such as the whole rule set, it
-// cannot miss. It changes nothing.
+// elements of nftables, rules of iptables, leases, parts of resolv.conf. It asks no runtime and reads no conflist, so
+// it sees what is there, and not what should be: what somebody took away with its record, such as the whole rule set,
+// it cannot miss. It changes nothing.
 package live
 
 import (

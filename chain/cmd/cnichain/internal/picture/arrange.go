@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The cni-chain authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package picture draws a topology: as text, as a tree, as SVG, and in the language of Graphviz. It looks at nothing but
-// the topology that it is given.
+// Package picture draws a topology: as text, as a tree, as SVG, and in the language of Graphviz. It looks at nothing
+// but the topology that it is given.
 package picture
 
 import (
@@ -54,7 +54,8 @@ func arrange(t *topology.Topology) plan {
 			p.groups = append(p.groups, g)
 		case i.Kind == "bridge":
 			p.idle = append(p.idle, g)
-		case i.Kind == "veth" && i.Peer == t.Host && i.Parent < i.Index: // a cable from the host to itself: its first end stands
+		case i.Kind == "veth" && i.Peer == t.Host && i.Parent < i.Index:
+			// A cable from the host to itself is told by its first end.
 		case i.Peer == nil || i.Peer == t.Host:
 			p.devices = append(p.devices, i)
 		case i.Default:

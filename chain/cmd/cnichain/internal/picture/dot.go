@@ -10,8 +10,8 @@ import (
 	"github.com/cni-chain/cni-chain/chain/cmd/cnichain/internal/topology"
 )
 
-// DOT writes the topology in the language of Graphviz (graphviz.org/doc/info/lang.html): a cluster for the host and each
-// space, a node for each interface, an edge for each cable, port and parent.
+// DOT writes the topology in the language of Graphviz (graphviz.org/doc/info/lang.html): a cluster for the host and
+// each space, a node for each interface, an edge for each cable, port and parent.
 func DOT(t *topology.Topology) string {
 	g := &graph{numbers: map[*topology.Interface]int{}}
 	g.line(`graph "networks" {`)

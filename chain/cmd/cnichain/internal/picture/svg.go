@@ -17,8 +17,8 @@ type Options struct {
 	Marks map[*topology.Interface]string
 }
 
-// SVG draws the topology as an image that needs nothing else: no script, no font, no file. It is dark where the reader's
-// screen is, and its text can be selected.
+// SVG draws the topology as an image that needs nothing else: no script, no font, no file. It is dark where the
+// reader's screen is, and its text can be selected.
 //
 // The host is a panel; in it each bridge is a bar with its ports below, and each space a card. What a default route of
 // the host leads to stands above.

@@ -45,8 +45,10 @@ func style() string {
 .nt .wire{stroke:var(--nt-dim);stroke-width:1.5;fill:none}
 .nt .trunk{stroke-width:3;fill:none}
 .nt .dot{fill:var(--nt-card);stroke-width:2}
-` + groups.String() + `.nt .new{fill:var(--nt-new);font-weight:600}.nt .wire.new{fill:none;stroke:var(--nt-new);stroke-width:2.5}
-.nt .gone{fill:var(--nt-gone);text-decoration:line-through}.nt .wire.gone{fill:none;stroke:var(--nt-gone);stroke-dasharray:4 3}
+` + groups.String() + `.nt .new{fill:var(--nt-new);font-weight:600}
+.nt .wire.new{fill:none;stroke:var(--nt-new);stroke-width:2.5}
+.nt .gone{fill:var(--nt-gone);text-decoration:line-through}
+.nt .wire.gone{fill:none;stroke:var(--nt-gone);stroke-dasharray:4 3}
 `
 }
 
@@ -101,7 +103,8 @@ func (s *svg) uplink(c *card) {
 }
 
 func (s *svg) chip(c chip) {
-	s.put(`<rect class="card" x="%s" y="%s" width="%s" height="%d" rx="12"/>`, number(c.x), number(c.y), number(c.w), chipHeight)
+	s.put(`<rect class="card" x="%s" y="%s" width="%s" height="%d" rx="12"/>`, number(c.x), number(c.y), number(c.w),
+		chipHeight)
 	x := c.x + 10
 	if c.key != "" {
 		s.text("dim", x, c.y+16, c.key)
@@ -157,7 +160,8 @@ func (s *svg) cable(g *svgGroup, c *card) {
 }
 
 func (s *svg) wire(x1, y1, x2, y2 float64, mark string) {
-	s.put(`<path class="%s" d="M%s %sL%s %s"/>`, strings.TrimSpace("wire "+mark), number(x1), number(y1), number(x2), number(y2))
+	s.put(`<path class="%s" d="M%s %sL%s %s"/>`, strings.TrimSpace("wire "+mark), number(x1), number(y1), number(x2),
+		number(y2))
 }
 
 func (s *svg) card(c *card) {

@@ -115,7 +115,8 @@ func demo() *topology.Topology {
 	return w.Topology
 }
 
-// several has two bridges, one with an uplink, macvlans, a space in two networks, a cable of its own, and an idle bridge.
+// several has two bridges, one with an uplink, macvlans, a space in two networks, a cable of its own, and an idle
+// bridge.
 func several() *topology.Topology {
 	uplink := iface("eth0", "203.0.113.7/24", "2001:db8:2::7/64")
 	uplink.Kind, uplink.Default = "device", true

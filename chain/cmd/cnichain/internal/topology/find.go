@@ -36,7 +36,9 @@ func Find() ([]Place, error) {
 	}
 	f.mounted(string(mounts))
 	f.running("/proc")
-	slices.SortFunc(f.places, func(a, b Place) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path)) })
+	slices.SortFunc(f.places, func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path))
+	})
 	return f.places, nil
 }
 

@@ -32,7 +32,8 @@ func ReadAll() (*Topology, error) {
 		return nil, err
 	}
 	return read(places, func(place Place, err error) error {
-		if _, gone := os.Stat(place.Path); gone != nil || errors.Is(err, netns.ErrNotNetNS) || errors.Is(err, fs.ErrPermission) {
+		_, gone := os.Stat(place.Path)
+		if gone != nil || errors.Is(err, netns.ErrNotNetNS) || errors.Is(err, fs.ErrPermission) {
 			return nil
 		}
 		return err

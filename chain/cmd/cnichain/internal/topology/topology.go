@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package topology reads from the kernel what is connected to what: the host, the network namespaces that something on
-// it refers to, and their interfaces. It knows nothing of CNI and draws nothing: whose an interface is, and what else is
-// to stand in a box, is the caller's; package picture draws.
+// it refers to, and their interfaces. It knows nothing of CNI and draws nothing: whose an interface is, and what else
+// is to stand in a box, is the caller's; package picture draws.
 package topology
 
 import (

@@ -35,6 +35,9 @@ var order = []testnet.Section{
 	testnet.Sysctls, testnet.NFT, testnet.IPTables, testnet.Files,
 }
 
+// forwarding6 switches forwarding of IPv6 on or off, as ip_forward does for IPv4.
+const forwarding6 = "ipv6/conf/all/forwarding"
+
 // Describe writes changes for people, those of the host first.
 func Describe(changes []testnet.Change) []Change {
 	changes = slices.Clone(changes)
@@ -44,7 +47,8 @@ func Describe(changes []testnet.Change) []Change {
 	})
 	d := describer{tables: map[string]*table{}}
 	for _, c := range changes {
-		d.forwards = d.forwards || strings.HasSuffix(c.Object().Key, "ip_forward") || c.Object().Key == "ipv6/conf/all/forwarding"
+		key := c.Object().Key
+		d.forwards = d.forwards || key == "ipv4/ip_forward" || key == forwarding6
 	}
 	for _, c := range changes {
 		d.add(c)
@@ -77,7 +81,9 @@ type describer struct {
 
 func (d *describer) add(c testnet.Change) {
 	o := c.Object()
-	change := Change{Sign: sign(c), Place: o.Place, Kind: string(o.Section), What: o.Key, Detail: strings.Join(c.Fields(), ", ")}
+	change := Change{
+		Sign: sign(c), Place: o.Place, Kind: string(o.Section), What: o.Key, Detail: strings.Join(c.Fields(), ", "),
+	}
 	switch o.Section {
 	case testnet.Links:
 		change.link(c)
@@ -170,7 +176,7 @@ func (d *describer) sysctl(change *Change, c testnet.Change) {
 		change.Detail = field(c.Object(), "value")
 	}
 	follows := regexp.MustCompile(`^ipv[46]/conf/[^/]+/((mc_)?forwarding|accept_redirects)$`)
-	change.Minor = d.forwards && key != "ipv6/conf/all/forwarding" && follows.MatchString(key)
+	change.Minor = d.forwards && key != forwarding6 && follows.MatchString(key)
 }
 
 // bookkeeping is what links remember about others, in files of their own.

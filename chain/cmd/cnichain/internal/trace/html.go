@@ -124,7 +124,8 @@ func newSection(t *Trace, c *run.Call, e Effect) section {
 	}
 	if c.Error != nil {
 		f := run.Failure{Error: *c.Error}
-		if at := slices.IndexFunc(t.Errors, func(e run.Failure) bool { return e.Link == c.Link && e.Error == *c.Error }); at >= 0 {
+		same := func(e run.Failure) bool { return e.Link == c.Link && e.Error == *c.Error }
+		if at := slices.IndexFunc(t.Errors, same); at >= 0 {
 			f = t.Errors[at]
 		}
 		failed := newFailure(f, t.Conflist)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// savePrograms print the rules of iptables in its own words. A snapshot has those rules too, but as the expressions that
-// iptables makes of them.
+// savePrograms print the rules of iptables in its own words. A snapshot has those rules too, but as the expressions
+// that iptables makes of them.
 var savePrograms = []string{"iptables-save", "ip6tables-save"}
 
 // savedRule is a rule, or a chain, as such a program prints it.

@@ -60,7 +60,8 @@ func (w Text) changes(all []Change) {
 			place = c.Place
 			fmt.Fprintf(w.W, "     %s\n", w.Style.Dim("changed "+where(place)+":"))
 		}
-		line := fmt.Sprintf("     %s %-9s %-27s %s", w.Style.Sign(c.Sign), c.Kind, cut(c.What, 100), w.Style.Dim(cut(c.Detail, 80)))
+		what, detail := cut(c.What, 100), w.Style.Dim(cut(c.Detail, 80))
+		line := fmt.Sprintf("     %s %-9s %-27s %s", w.Style.Sign(c.Sign), c.Kind, what, detail)
 		fmt.Fprintln(w.W, strings.TrimRight(line, " "))
 	}
 	if len(minor) > 0 {
@@ -100,8 +101,8 @@ func (w Text) waterfall(t *Trace) {
 		total = max(total, b.end())
 	}
 	half := account.Milliseconds(total / 2)
-	end := account.Milliseconds(total)
-	axis := "0" + pad(half, barWidth/2-1+utf8.RuneCountInString(half)/2) + pad(end, barWidth/2-utf8.RuneCountInString(half)/2)
+	middle := barWidth/2 - 1 + utf8.RuneCountInString(half)/2 // where it ends
+	axis := "0" + pad(half, middle) + pad(account.Milliseconds(total), barWidth-1-middle)
 	fmt.Fprintf(w.W, "\n%s\n", w.Style.Dim(fmt.Sprintf("%-*s%9s  %s", nameWidth, "when", "", axis)))
 	for _, b := range bars {
 		name := b.name
