@@ -122,6 +122,9 @@ func (i iptables) addSide(ctx context.Context, log *slog.Logger, p *plan, s *sid
 		}
 		delete(all, tag)
 	}
+	if err := i.closeUnneeded(c, l, all); err != nil {
+		return err
+	}
 	was, err := p.loopbackNow()
 	if err != nil {
 		return err
@@ -151,17 +154,8 @@ func (r ipRules) write(c changes, l lines, own string) {
 	}
 }
 
-// guards says whether the interface is guarded already, whatever the comment says that it was before.
-func (l lines) guards(rule string) bool {
-	want := fields(rule)
-	return slices.ContainsFunc(l.of("raw", ipGuard), func(r string) bool {
-		got := fields(r)
-		return option(got, "-i") == option(want, "-i") && option(got, "-s") == option(want, "-s")
-	})
-}
-
-// forget writes the deletion of what an attachment has, and takes back at once what only it needs. all are those that
-// are left, with it.
+// forget writes the deletion of what an attachment has, and takes back the route to ::1 if only it needs it. all are
+// those that are left, with it.
 func (i iptables) forget(c changes, l lines, all map[string]*ipHolding, h *ipHolding) error {
 	for _, rule := range h.jumps {
 		c.add("nat", deleteRule(rule))
@@ -170,29 +164,10 @@ func (i iptables) forget(c changes, l lines, all map[string]*ipHolding, h *ipHol
 		c.add("nat", "-F "+h.chain, "-X "+h.chain)
 	}
 	link := noteOf(&h.Holding, noteLink)
-	for tag, other := range all {
-		if tag != h.Owner && noteOf(&other.Holding, noteLink) == link {
-			return nil
-		}
+	if i.family == v4 || link == "" || needed(link, all, h.Owner) {
+		return nil // of 127.0.0.1 closeUnneeded takes care
 	}
-	if link == "" {
-		return nil
-	}
-	if i.family == v6 {
-		return closeLoopback6(link)
-	}
-	for _, rule := range l.of("raw", ipGuard) {
-		words := fields(rule)
-		if option(words, "-i") != link {
-			continue
-		}
-		if err := closeLoopback4(link, option(words, "--comment")); err != nil {
-			return err
-		}
-		c.add("raw", deleteRule(rule))
-		l.rules["raw"] = slices.DeleteFunc(slices.Clone(l.rules["raw"]), func(r string) bool { return r == rule })
-	}
-	return nil
+	return closeLoopback6(link)
 }
 
 // forgetBase writes the deletion of what all attachments share.
@@ -234,7 +209,10 @@ func (i iptables) del(ctx context.Context, tags map[string]bool) ([]netip.Addr, 
 		found = append(found, &h.Holding)
 		delete(all, tag)
 	}
-	if len(found) > 0 && len(all) == 0 {
+	if err := i.closeUnneeded(c, l, all); err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
 		l.forgetBase(c)
 	}
 	return containersOf(found), i.restore(ctx, c)
