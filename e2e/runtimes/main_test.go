@@ -1,0 +1,37 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package runtimes puts chains under the programs that people run containers with, each started here on a machine of
+// its own: containerd (by ctr and by the CRI), podman, go-cni as nerdctl uses it, and a caller with the manners of CRI-O.
+// What came of it is one table, in docs/runtimes.md. It is a module of its own for the sake of the CRI's API and go-cni.
+package runtimes
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cni-chain/cni-chain/e2e/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(reported{m}) }
+
+// reported runs the tests and tells their outcome as a table, which goes into the page when RUNTIMES_PAGE=write.
+type reported struct{ tests interface{ Run() int } }
+
+func (r reported) Run() int {
+	code := r.tests.Run()
+	if len(matrix.rows) == 0 {
+		return code
+	}
+	fmt.Print("\n", matrix.markdown(), "\n")
+	if os.Getenv("RUNTIMES_PAGE") != "write" {
+		return code
+	}
+	if err := matrix.writeTo(filepath.Join(harness.Root(), "docs/runtimes.md")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
