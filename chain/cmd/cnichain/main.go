@@ -69,6 +69,8 @@ func newRoot() *cobra.Command {
   cnichain demo                                        begin here: needs nothing, changes nothing
   cnichain add conflists/bridge.conflist blue          attach the network namespace "blue"
   cnichain del conflists/bridge.conflist blue          and detach it
+  cnichain trace add conflists/bridge.conflist blue    and say what each link changed on this host
+  cnichain ls                                          what containers have, and what of it is broken
   cnichain lint /etc/cni/net.d                         what is wrong in the files of a runtime
 
 Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,

@@ -85,11 +85,6 @@ type Piece struct {
 	Where string `json:"where"`
 }
 
-// tag is what tells attachments apart.
-func (a *Attachment) tag() string {
-	return owner.Owner{Network: a.Network, ContainerID: a.ContainerID, IfName: a.IfName}.Tag()
-}
-
 // Space is the attachment's namespace in the topology that it was found with, nil when it is gone.
 func (a *Attachment) Space() *topology.Space { return a.space }
 
