@@ -67,7 +67,7 @@ install-man: man ## those pages, into $(DESTDIR)$(MANDIR)/man8
 demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
 	@bin/cnichain demo
 
-test: deps build build-faults upstream bin/tools/testsum ## everything: unit, kernel and end-to-end tests, in their own namespaces
+test: deps build build-faults upstream bin/tools/testsum ## everything: unit, kernel, end-to-end
 	@echo "testing $(PKGS) (all of it takes about two minutes on two cores)"
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
@@ -149,4 +149,5 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build build-faults faults fuzz upstream install man install-man demo test bench deps lint fmt generate clean help
+.PHONY: build build-faults faults fuzz upstream install man install-man demo test bench deps lint fmt generate clean \
+        help

@@ -20,8 +20,8 @@ import (
 
 // floorCycle does what the kernel has to do for an attachment, in this process and in as few messages as can be: a veth
 // pair with one end on a bridge and the other in the namespace, address and default route there, two nftables elements
-// (masquerade, port), a file. DEL takes the veth and both elements away. It is no plugin: no process is started, nothing
-// is read, checked or locked.
+// (masquerade, port), a file. DEL takes the veth and both elements away. It is no plugin: no process is started,
+// nothing is read, checked or locked.
 func floorCycle(o order) (r report, err error) {
 	if o.Do != "cycle" {
 		return r, nil

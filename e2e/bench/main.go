@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The cni-chain authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Bench measures our chain beside upstream's plugins, in one run: each contender is on a machine of its own (network and
-// mount namespaces), and one call after the other goes to each in turn, so that whatever disturbs the machine disturbs
-// all. It writes docs/benchmarks.md, its data and its plots. Nothing here passes or fails by a time.
+// Bench measures our chain beside upstream's plugins, in one run: each contender is on a machine of its own
+// (network and mount namespaces), and one call after the other goes to each in turn, so that whatever disturbs the
+// machine disturbs all. It writes docs/benchmarks.md, its data and its plots. Nothing here passes or fails by a
+// time.
 //
 //	bench -bin ../../bin -out ../../docs [-quick]      everything that the page shows
 //	bench -bin ../../bin -a FILE -b FILE               any two conflists: ADD, CHECK and DEL of one attachment

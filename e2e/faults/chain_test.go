@@ -89,7 +89,8 @@ func (a *attempt) run(c call) answer {
 		cmd.Env = append(cmd.Env, "CNI_NETNS="+a.ns.Path)
 	}
 	_ = cmd.Run()
-	got := answer{stdout: stdout.String(), stderr: stderr.String(), exit: cmd.ProcessState.ExitCode(), hang: ctx.Err() != nil}
+	got := answer{stdout: stdout.String(), stderr: stderr.String(), hang: ctx.Err() != nil}
+	got.exit = cmd.ProcessState.ExitCode()
 	got.killed = got.exit == -1 || strings.Contains(got.stderr, "+++ killed by SIGKILL +++")
 	if c.command == "ADD" && got.exit == 0 && !got.killed {
 		a.result = json.RawMessage(got.stdout)

@@ -40,8 +40,8 @@ func size(whole int) int {
 	return whole / 10
 }
 
-// TestLoad attaches 200 containers at once where nothing exists yet, over three networks that share a bridge and a pool,
-// and detaches them at once. No address is given twice, no call fails, nothing is left, and calls overlap.
+// TestLoad attaches 200 containers at once where nothing exists yet, over three networks that share a bridge and a
+// pool, and detaches them at once. No address is given twice, no call fails, nothing is left, and calls overlap.
 func TestLoad(t *testing.T) {
 	nets := networks(t)
 	harness.NewWorld(t, nets[0])

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) { harness.Main(m) }
 // all says whether every point is to be tried.
 func all() bool { return os.Getenv("FAULTS") == "all" }
 
-// chosen says whether this run tries the i-th of many points. A short run takes every stride-th. FAULTS_SHARD=1/2 is the
-// second of two runs that share the points.
+// chosen says whether this run tries the i-th of many points. A short run takes every stride-th. FAULTS_SHARD=1/2 is
+// the second of two runs that share the points.
 func chosen(i, stride int) bool {
 	switch os.Getenv("FAULTS_SHARD") {
 	case "0/2":

@@ -19,8 +19,8 @@ import (
 )
 
 // TestCRIO calls libcni as CRI-O does by ocicni: a CHECK right after every ADD, STATUS before each, aliases as a map,
-// arguments of Kubernetes, never the dns capability, and a GC whose list of valid attachments is null when no sandbox is
-// there. CRI-O itself is not in Debian 12.
+// arguments of Kubernetes, never the dns capability, and a GC whose list of valid attachments is null when no sandbox
+// is there. CRI-O itself is not in Debian 12.
 func TestCRIO(t *testing.T) {
 	each(t, "a caller as CRI-O", nil, func(t *testing.T, r *row, m *machine) {
 		m.net = latest(t, r.conflist)

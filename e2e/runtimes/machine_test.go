@@ -145,7 +145,8 @@ func plugins(t *testing.T) *testnet.Snapshot {
 	t.Helper()
 	runtimes := regexp.MustCompile(`^(/run/(containerd|runc|libpod|containers|crun|lock|user|netns)(/.*)?|/var/lib/cni(/(results|cache)(/results)?)?)$`)
 	return testnet.Take(t).Keep(func(o testnet.Object) bool {
-		return o.Section != testnet.Mounts && o.Section != testnet.Namespaces && (o.Section != testnet.Files || !runtimes.MatchString(o.Key))
+		return o.Section != testnet.Mounts && o.Section != testnet.Namespaces &&
+			(o.Section != testnet.Files || !runtimes.MatchString(o.Key))
 	})
 }
 

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package runtimes puts chains under the programs that people run containers with, each started here on a machine of
-// its own: containerd (by ctr and by the CRI), podman, go-cni as nerdctl uses it, and a caller with the manners of CRI-O.
-// What came of it is one table, in docs/runtimes.md. It is a module of its own for the sake of the CRI's API and go-cni.
+// its own: containerd (by ctr and by the CRI), podman, go-cni as nerdctl uses it, and a caller with the manners of
+// CRI-O. What came of it is one table, in docs/runtimes.md. It is a module of its own for the sake of the CRI's API and
+// go-cni.
 package runtimes
 
 import (

@@ -184,10 +184,11 @@ func (tx *Tx) begin(kind int, flags uint16, what string) {
 	}
 }
 
-// Apply commits what change writes, together with base when part of the table is missing, in one transaction. So the
-// tables, chains, sets and rules that all attachments share cost nothing once they exist. base must be idempotent: it is
-// also committed when only a part is missing. marker is a set that base makes, and is looked up first: the kernel waits
-// 8 to 16 ms before it refuses a transaction (synchronize_rcu in __nf_tables_abort), a lookup takes 0.01 ms.
+// Apply commits what change writes, together with base when part of the table is missing, in one transaction. So
+// the tables, chains, sets and rules that all attachments share cost nothing once they exist. base must be
+// idempotent: it is also committed when only a part is missing. marker is a set that base makes, and is looked up
+// first: the kernel waits 8 to 16 ms before it refuses a transaction (synchronize_rcu in __nf_tables_abort), a
+// lookup takes 0.01 ms.
 func (c *Conn) Apply(table Table, marker *Set, base, change func(*Tx)) error {
 	there, err := c.HasSet(table, marker)
 	if err != nil {

@@ -258,7 +258,7 @@ func TestAnErrorAtAnyStepLeavesEverybodyTheirs(t *testing.T) {
 	}
 }
 
-// TestHalfWrittenHintsGo: a process that is killed between making a file of bits and filling it leaves it empty, or short.
+// TestHalfWrittenHintsGo: a process that is killed between making a file of bits and filling it leaves it short.
 func TestHalfWrittenHintsGo(t *testing.T) {
 	for _, size := range []int64{0, 10} {
 		p := open(t, small)
