@@ -5,6 +5,7 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,37 +15,75 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/cni-chain/cni-chain/e2e/faults/inject"
+	"github.com/cni-chain/cni-chain/e2e/faults/ledger"
 	"github.com/cni-chain/cni-chain/e2e/harness"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// patience is how long a plugin may take before it counts as hanging; strace makes it twenty times slower.
+// patience is how long a plugin may take before it counts as hanging. Under the injector it takes up to 0.2 seconds.
 const patience = 20 * time.Second
 
 // chain is a conflist with all capabilities in use, called link by link as libcni does.
 type chain struct {
+	name    string
+	suite   string
 	net     *harness.Network
 	runtime map[string]any
 	dirs    []string
-	// theirs: the reference plugins, whose faults are counted and fail no test.
-	theirs bool
+	builtin sync.Once
 }
 
 func load(t *testing.T, name string) *chain {
 	t.Helper()
-	return chainOf(harness.Load(t, harness.Example(name)))
+	return chainOf(name, ledger.Ours, harness.Load(t, harness.Example(name)))
 }
 
-func chainOf(n *harness.Network) *chain {
-	return &chain{net: n, dirs: harness.PluginDirs(), runtime: map[string]any{
-		"portMappings": []harness.Port{{HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}, {HostPort: 8080, ContainerPort: 80, Protocol: "udp"}},
+func chainOf(name, suite string, n *harness.Network) *chain {
+	return &chain{name: name, suite: suite, net: n, dirs: harness.PluginDirs(), runtime: map[string]any{
+		"portMappings": harness.PublishedPorts,
 		"dns":          map[string]any{"servers": []string{"192.0.2.53"}},
 	}}
+}
+
+// The chains besides dual-stack.conflist: the links with their other backends and features, ip-pool as the IPAM plugin
+// that it is under others' plugins, and the reference plugins for what dual-stack.conflist does.
+const (
+	// filesDir is where resolv-conf writes a file for each container.
+	filesDir = "/run/faults"
+
+	others = `{"cniVersion": "1.1.0", "name": "others", "plugins": [
+		{"type": "veth-bridge", "bridge": "cni-others", "macspoofchk": true, "portIsolation": true, "removeBridge": true},
+		{"type": "ip-config", "addresses": [{"address": "10.92.0.2/24", "gateway": "10.92.0.1"}], "isDefaultGateway": true,
+		 "ipMasq": true, "ipMasqBackend": "iptables"},
+		{"type": "resolv-conf", "writeTo": ["netns", "` + filesDir + `/{containerID}.conf"], "dns": {"nameservers": ["10.92.0.1"]}},
+		{"type": "port-map", "backend": "iptables", "capabilities": {"portMappings": true}}]}`
+	poolAlone = `{"cniVersion": "1.1.0", "name": "pool-alone", "plugins": [
+		{"type": "ip-pool", "ipam": {"type": "ip-pool", "ranges": [[{"subnet": "10.93.0.0/24"}], [{"subnet": "fd00:93::/64"}]]}}]}`
+	upstreams = `{"cniVersion": "1.1.0", "name": "upstreams", "plugins": [
+		{"type": "bridge", "bridge": "cni0", "hairpinMode": true, "isDefaultGateway": true, "ipMasq": true,
+		 "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.91.0.0/24"}], [{"subnet": "fd00:91::/64"}]]}},
+		{"type": "portmap", "capabilities": {"portMappings": true}}]}`
+)
+
+// chains are those whose system calls fail. The reference plugins are for the comparison, and take the longest.
+func chains(t *testing.T) []*chain {
+	t.Helper()
+	list := []*chain{
+		load(t, "dual-stack"),
+		chainOf("others", ledger.Ours, harness.Parse(t, others)),
+		chainOf("pool-alone", ledger.Ours, harness.Parse(t, poolAlone)),
+	}
+	if all() {
+		list = append(list, chainOf("upstreams", ledger.Upstream, harness.Parse(t, upstreams)))
+	}
+	return list
 }
 
 // attempt is one attachment that is being tried.
@@ -61,42 +100,55 @@ type call struct {
 	command string
 	// bare: DEL with nothing but the names.
 	bare bool
-	// valid is GC's list, as JSON.
+	// valid is GC's list, as JSON; "" is that nobody is.
 	valid string
-	// wrap starts the plugin by way of another program.
-	wrap []string
+	// fault is what goes wrong; nil is nothing.
+	fault *inject.Fault
+	// netns is CNI_NETNS if not the container's.
+	netns string
 }
 
 // answer is what came of a call.
 type answer struct {
 	stdout, stderr string
 	exit           int
-	hang, killed   bool
+	hang           bool
+	inject.Report  // if there was a fault to inject
 }
 
 func (a *attempt) run(c call) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	plugin := fmt.Sprint(a.net.Objects()[c.link]["type"])
-	args := append(append([]string{}, c.wrap...), a.path(plugin))
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd := exec.CommandContext(ctx, a.path(a.plugin(c.link)))
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(a.stdin(c)), &stdout, &stderr
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH=" + strings.Join(a.dirs, ":"), "CNI_COMMAND=" + c.command,
-		"CNI_CONTAINERID=" + a.id, "CNI_IFNAME=eth0", "CNI_CHAIN_FAULT=" + os.Getenv("CNI_CHAIN_FAULT")}
+	cmd.Env = []string{
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH=" + strings.Join(a.dirs, ":"), "CNI_COMMAND=" + c.command,
+		"CNI_CONTAINERID=" + a.id, "CNI_IFNAME=eth0", "CNI_CHAIN_FAULT=" + os.Getenv("CNI_CHAIN_FAULT"),
+	}
 	if !c.bare {
-		cmd.Env = append(cmd.Env, "CNI_NETNS="+a.ns.Path)
+		cmd.Env = append(cmd.Env, "CNI_NETNS="+cmp.Or(c.netns, a.ns.Path))
+	}
+	if c.fault != nil {
+		must(c.fault.Under(injector(), cmd))
 	}
 	_ = cmd.Run()
 	got := answer{stdout: stdout.String(), stderr: stderr.String(), hang: ctx.Err() != nil}
 	got.exit = cmd.ProcessState.ExitCode()
-	got.killed = got.exit == -1 || strings.Contains(got.stderr, "+++ killed by SIGKILL +++")
-	if c.command == "ADD" && got.exit == 0 && !got.killed {
+	if c.fault != nil {
+		var err error
+		got.Report, err = c.fault.Read()
+		must(err)
+	}
+	if c.command == "ADD" && got.exit == 0 && !got.Killed {
 		a.result = json.RawMessage(got.stdout)
 	}
 	return got
 }
+
+// plugin is the name of a link's program.
+func (c *chain) plugin(link int) string { return fmt.Sprint(c.net.Objects()[link]["type"]) }
 
 func (a *attempt) path(plugin string) string {
 	for _, dir := range a.dirs {
@@ -130,13 +182,18 @@ func (a *attempt) stdin(c call) []byte {
 		conf["prevResult"] = a.result
 	}
 	if c.command == "GC" {
-		conf["cni.dev/valid-attachments"] = json.RawMessage(c.valid)
+		conf["cni.dev/valid-attachments"] = json.RawMessage(cmp.Or(c.valid, "[]"))
 	}
 	data, err := json.Marshal(conf)
+	must(err)
+	return data
+}
+
+// must is for what goes wrong with the machinery alone.
+func must(err error) {
 	if err != nil {
 		panic(err)
 	}
-	return data
 }
 
 // links is how many there are.
@@ -157,7 +214,7 @@ func (a *attempt) undo(bare bool) error {
 func (a *attempt) collect() error {
 	var errs []error
 	for i := range a.links() {
-		if got := a.run(call{link: i, command: "GC", valid: "[]"}); got.exit != 0 || got.hang {
+		if got := a.run(call{link: i, command: "GC"}); got.exit != 0 || got.hang {
 			errs = append(errs, fmt.Errorf("GC of link %d: %s%s", i, got.stdout, got.stderr))
 		}
 	}
@@ -176,7 +233,8 @@ func begin(t *testing.T, c *chain) (*attempt, *testnet.Snapshot) {
 	return &attempt{chain: c, ns: ns, id: "victim"}, testnet.Take(t)
 }
 
-// reset takes away what links leave on purpose: the bridge, forwarding, files.
+// reset takes away what links leave on purpose: the bridge, forwarding, files. And it makes what is not theirs: the
+// chains that iptables has for itself, with its first rule.
 func reset(t *testing.T, c *chain) {
 	t.Helper()
 	for _, o := range c.net.Objects() {
@@ -192,9 +250,42 @@ func reset(t *testing.T, c *chain) {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{"/run/cni-chain", "/var/lib/cni/networks"} {
+	for _, dir := range []string{"/run/cni-chain", "/var/lib/cni/networks", filesDir} {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filesDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if c.iptables() {
+		c.builtin.Do(func() { makeBuiltin(t) })
+	}
+}
+
+// iptables says whether some link works by way of it.
+func (c *chain) iptables() bool {
+	return c.net.Value("ipMasqBackend") == "iptables" || c.net.Value("backend") == "iptables"
+}
+
+// makeBuiltin makes the chains of iptables.
+func makeBuiltin(t *testing.T) {
+	t.Helper()
+	rules := ""
+	for table, chains := range map[string][]string{"nat": {"PREROUTING", "OUTPUT", "POSTROUTING"}, "raw": {"PREROUTING"}} {
+		rules += "*" + table + "\n"
+		for _, do := range []string{"-A", "-D"} {
+			for _, chain := range chains {
+				rules += do + " " + chain + " -j RETURN\n"
+			}
+		}
+		rules += "COMMIT\n"
+	}
+	for _, restore := range []string{"iptables-restore", "ip6tables-restore"} {
+		cmd := exec.Command(restore, "--noflush")
+		cmd.Stdin = strings.NewReader(rules)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", restore, err, out)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cni-chain/cni-chain/e2e/faults/ledger"
 	"github.com/cni-chain/cni-chain/e2e/harness"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
@@ -45,7 +46,7 @@ func size(whole int) int {
 func TestLoad(t *testing.T) {
 	nets := networks(t)
 	harness.NewWorld(t, nets[0])
-	reset(t, &chain{net: nets[0]})
+	reset(t, chainOf("shared", ledger.Ours, nets[0]))
 	var list []*harness.Attachment
 	for i := range size(200) {
 		a := nets[i%len(nets)].Attach(testnet.NewNS(t), fmt.Sprintf("load%d", i))
@@ -116,7 +117,7 @@ func leftOf(t *testing.T, nets []*harness.Network, before *testnet.Snapshot) {
 func TestRandom(t *testing.T) {
 	nets := networks(t)
 	harness.NewWorld(t, nets[0])
-	reset(t, &chain{net: nets[0]})
+	reset(t, chainOf("shared", ledger.Ours, nets[0]))
 	before := testnet.Take(t)
 	var group sync.WaitGroup
 	const workers = 6

@@ -7,25 +7,49 @@
 package faults
 
 import (
+	"fmt"
+	"hash/fnv"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/cni-chain/cni-chain/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) { harness.Main(m, build) }
+
+// injector is the program that lets system calls fail.
+func injector() string { return harness.Bin("tools/injector") }
+
+// build builds it.
+func build() error {
+	cmd := exec.Command("go", "build", "-o", injector(), "./e2e/faults/injector")
+	cmd.Dir, cmd.Env = harness.Root(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the injector: %w\n%s", err, out)
+	}
+	return nil
+}
 
 // all says whether every point is to be tried.
 func all() bool { return os.Getenv("FAULTS") == "all" }
 
-// chosen says whether this run tries the i-th of many points. A short run takes every stride-th. FAULTS_SHARD=1/2 is
-// the second of two runs that share the points.
-func chosen(i, stride int) bool {
-	switch os.Getenv("FAULTS_SHARD") {
-	case "0/2":
-		return i%2 == 0
-	case "1/2":
-		return i%2 == 1
+// chooser returns a function that says whether this run tries a point. A short run tries every stride-th one. With
+// FAULTS_SHARD=1/3 it tries the second of three parts, by the point's words: what comes before it does not matter.
+func chooser(stride int) func(words ...any) bool {
+	asked := -1
+	return func(words ...any) bool {
+		asked++
+		var shard, shards uint32
+		if n, _ := fmt.Sscanf(os.Getenv("FAULTS_SHARD"), "%d/%d", &shard, &shards); n == 2 {
+			return hash(words...)/sample%shards == shard
+		}
+		return all() || asked%stride == 0
 	}
-	return all() || i%stride == 0
+}
+
+func hash(words ...any) uint32 {
+	h := fnv.New32a()
+	fmt.Fprint(h, words...)
+	return h.Sum32()
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cni-chain/cni-chain/e2e/faults/ledger"
 	"github.com/cni-chain/cni-chain/e2e/harness"
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
@@ -24,7 +25,7 @@ func TestFailedSteps(t *testing.T) {
 	if _, err := os.Stat(harness.Bin("faults/ip-config")); err != nil {
 		t.Fatal("bin/faults is not built: make build-faults")
 	}
-	at := 0
+	r := run{open(t), chooser(3)}
 	for _, file := range harness.Conflists(t) {
 		name := strings.TrimSuffix(filepath.Base(file), ".conflist")
 		t.Run(name, func(t *testing.T) {
@@ -36,23 +37,20 @@ func TestFailedSteps(t *testing.T) {
 				if !harness.Ours(plugin) {
 					continue
 				}
-				at++
-				t.Run(plugin, func(t *testing.T) { failSteps(t, c, link, plugin, at) })
+				t.Run(plugin, func(t *testing.T) { failSteps(t, scene{c, link, "ADD"}, r) })
 			}
 		})
 	}
 }
 
-func failSteps(t *testing.T, c *chain, link int, plugin string, at int) {
-	row := tally{}
-	defer func() { row.note(t, "step fails", plugin+" ADD") }()
+func failSteps(t *testing.T, s scene, r run) {
 	for n := 1; ; n++ {
 		for _, when := range []string{"", ":after"} {
-			if !chosen(at+n, 3) && n > 1 {
+			fault := fmt.Sprintf("%s:%d%s", s.plugin(s.link), n, when)
+			if !r.chosen(s.name, fault) {
 				continue
 			}
-			reached := failStep(t, c, link, fmt.Sprintf("%s:%d%s", plugin, n, when), &row)
-			if !reached {
+			if !failStep(t, s, fault, r.book) {
 				return
 			}
 		}
@@ -60,29 +58,33 @@ func failSteps(t *testing.T, c *chain, link int, plugin string, at int) {
 }
 
 // failStep returns whether there was such a step.
-func failStep(t *testing.T, c *chain, link int, fault string, row *tally) (reached bool) {
+func failStep(t *testing.T, s scene, fault string, book *ledger.Ledger) (reached bool) {
 	t.Helper()
-	a, _ := begin(t, c)
+	a, _ := begin(t, s.chain)
 	defer a.ns.Close()
-	upTo(t, a, link, "ADD")
+	upTo(t, a, s.link, "ADD")
 	before := testnet.Take(t, a.ns)
 	t.Setenv("CNI_CHAIN_FAULT", fault)
-	got := a.run(call{link: link, command: "ADD"})
+	got := a.run(call{link: s.link, command: "ADD"})
 	t.Setenv("CNI_CHAIN_FAULT", "")
-	if reached = strings.Contains(got.stdout, "injected fault"); reached {
-		row.points++
-		row.reached++
+	row := ledger.Tally{Points: 1, Hit: 1}
+	if reached = strings.Contains(got.stdout, "injected fault"); !reached {
+		row = ledger.Tally{}
 	}
 	if reached == (got.exit == 0) {
+		row.Wrong++
 		t.Errorf("%s: exit status %d: %s%s", fault, got.exit, got.stdout, got.stderr)
 	}
 	if diff := testnet.Diff(before, testnet.Take(t, a.ns)); reached && uncounted(diff) != "" {
-		row.leaks++
+		row.Leaks++
 		t.Errorf("%s: left behind without a DEL:\n%s", fault, uncounted(diff))
 	}
 	if err := a.undo(false); err != nil {
+		row.Stuck++
 		t.Errorf("%s: %v", fault, err)
 	}
+	words := ledger.Words{Suite: s.suite, Link: s.plugin(s.link), Command: "ADD", Fault: ledger.Step, Then: "nothing"}
+	book.Add(words, row)
 	return reached
 }
 
