@@ -198,12 +198,7 @@ func checkPattern(pattern string) error {
 
 // search lists the places of a pattern that exist on the host, whatever the missing names may be.
 func search(pattern string, n names) ([]place, error) {
-	full := names{"network": "*", "containerID": "*", "ifname": "*", "netns": "*"}
-	for key, name := range n {
-		full[key] = name
-	}
-	glob, _ := fill(pattern, full)
-	paths, err := filepath.Glob(glob)
+	paths, err := glob(pattern, n)
 	root := fixedDir(pattern)
 	var found []place
 	for _, path := range paths {

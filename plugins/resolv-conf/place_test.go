@@ -89,6 +89,8 @@ func TestSearch(t *testing.T) {
 		{names{"network": "net", "containerID": "c1"}, []place{{Root: dir, Path: "net-c1"}}},
 		{names{"network": "net"}, []place{{Root: dir, Path: "net-c1"}, {Root: dir, Path: "net-c2"}}},
 		{names{"network": "none"}, nil},
+		{names{"network": "*"}, nil}, // a name is no pattern
+		{names{"network": "["}, nil},
 	} {
 		got, err := search(pattern, tc.known)
 		if err != nil {
@@ -96,6 +98,15 @@ func TestSearch(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", tc.known, diff)
+		}
+	}
+	// That it cannot look does not mean that there is nothing.
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{"/loop/{network}", "/loop/a"} {
+		if found, err := search(dir+pattern, names{}); err == nil {
+			t.Errorf("finds %v in a link to itself", found)
 		}
 	}
 }

@@ -76,10 +76,14 @@ func loadRecord(path string) (*record, error) {
 // records are those of a network. What a killed ADD has not finished is removed: GC runs alone on its network. A record
 // that cannot be read is an error beside the others; a garbled one is removed, so that it is one only once.
 func records(network string) ([]*record, error) {
-	paths, err := filepath.Glob(filepath.Join(stateDir, recordPrefix(owner.NetworkPrefix(network))+"*"))
+	names, err := list(stateDir)
 	errs := []error{err}
 	var all []*record
-	for _, path := range paths {
+	for _, name := range names {
+		if !strings.HasPrefix(name, recordPrefix(owner.NetworkPrefix(network))) {
+			continue
+		}
+		path := filepath.Join(stateDir, name)
 		if strings.HasSuffix(path, unfinished) {
 			errs = append(errs, removeState(path))
 			continue
