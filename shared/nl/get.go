@@ -95,8 +95,9 @@ func (c *Conn) Links(questions ...Which) ([]*Link, error) {
 func (q Which) read(m nlsock.Message) (*Link, error) {
 	if m.Kind == unix.NLMSG_ERROR {
 		err := Refusal(m)
-		// EINVAL: a kernel before 5.5 does not know of alternative names, so no link has one.
-		if IsGone(err) || q.AltName != "" && errors.Is(err, unix.EINVAL) {
+		// EINVAL: a kernel before 5.5 does not know of alternative names, so no link has one; or the other namespace is just
+		// being taken down, and has no ID any more (rtnl_get_net_ns_capable in net/core/rtnetlink.c).
+		if IsGone(err) || (q.AltName != "" || q.Elsewhere) && errors.Is(err, unix.EINVAL) {
 			return nil, nil
 		}
 		return nil, err

@@ -73,6 +73,14 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestLinkInANamespaceThatIsGone: while the kernel takes a namespace down, links still name it that it has no ID for.
+func TestLinkInANamespaceThatIsGone(t *testing.T) {
+	link, err := host(t).Link(Which{Index: 2, Elsewhere: true, NSID: 4711})
+	if link != nil || err != nil {
+		t.Errorf("got %v, %v, want nothing", link, err)
+	}
+}
+
 func TestNSIDOfStranger(t *testing.T) {
 	c := host(t)
 	ns, err := netns.New()
