@@ -266,10 +266,14 @@ func (d *dir) giveBack(r record, h *hints) error {
 		if err != nil {
 			return err
 		}
-		if tag != r.tag {
+		if tag == r.tag {
+			own = append(own, a)
+		} else if taken, err := d.taken(a); err != nil {
+			return err
+		} else if taken {
 			continue
 		}
-		own = append(own, a)
+		// Also of an address whose file somebody has removed: its bit would hide it.
 		if err := h.set(a, false); err != nil {
 			return err
 		}

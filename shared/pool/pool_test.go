@@ -157,6 +157,17 @@ func TestNothingIsLeftAfterTheLastRelease(t *testing.T) {
 	want(t, lease(t, p, container(1)), "10.0.0.4/24 via 10.0.0.1, fd00::4/64 via fd00::1")
 }
 
+// TestABitWithoutAnAddressGoes: somebody has removed the address's file.
+func TestABitWithoutAnAddressGoes(t *testing.T) {
+	p := open(t, small)
+	lease(t, p, container(1))
+	if err := os.Remove(filepath.Join(p.Dir(), "10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	release(t, p, container(1))
+	wantClean(t, p)
+}
+
 // TestAFileWithoutABitGoes: what a process leaves that is killed between making the file of bits and writing it.
 func TestAFileWithoutABitGoes(t *testing.T) {
 	p := open(t, small)
