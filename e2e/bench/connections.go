@@ -4,8 +4,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,27 +78,53 @@ func serveRoutes(o *options, routes []route) (machines []*machine, err error) {
 	return machines, nil
 }
 
-// compare measures any two conflists.
+// compare measures any two conflists, or one with two sets of plugins.
 func compare(o *options) error {
-	f := &fleet{o: o}
+	f := &fleet{o: o, machines: map[string]*machine{}}
 	defer f.close()
-	if err := f.start(o.a, o.b); err != nil {
-		return err
-	}
-	for _, name := range []string{o.a, o.b} {
-		if _, err := f.machines[name].do(order{Do: "fill", Live: o.live}); err != nil {
+	names := []string{"a: " + o.a, "b: " + o.b}
+	for i, dir := range []string{o.bin, cmp.Or(o.binB, o.bin)} {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		if f.machines[names[i]], err = newMachine(dir, []string{o.a, o.b}[i]); err != nil {
 			return err
 		}
 	}
-	list, err := f.cycles(o.samples, order{Ports: o.ports, Proto: "tcp"}, o.a, o.b)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%-40s %10s %10s %10s\n", "medians, ms", "ADD", "CHECK", "DEL")
-	for _, c := range list {
-		fmt.Printf("%-40s %10.2f %10.2f %10.2f\n", c.Who, ms(c.Add), ms(c.Check), ms(c.Del))
+	for _, live := range o.live {
+		if err := f.fill(live, names...); err != nil {
+			return err
+		}
+		for _, ports := range o.ports {
+			list, err := f.cycles(o.samples, order{Ports: ports, Proto: "tcp"}, names...)
+			if err != nil {
+				return err
+			}
+			title := fmt.Sprintf("medians in ms, %d live, %d ports", live, ports)
+			fmt.Printf("%-40s %10s %10s %10s\n", title, "ADD", "CHECK", "DEL")
+			for _, c := range list {
+				fmt.Printf("%-40s %10.2f %10.2f %10.2f\n", c.Who, ms(c.Add), ms(c.Check), ms(c.Del))
+				printParts(c.Spent)
+			}
+		}
 	}
 	return nil
+}
+
+// printParts prints what each plugin takes, in the columns of compare.
+func printParts(spent map[string]time.Duration) {
+	columns := map[string][3]float64{}
+	for part, took := range spent {
+		plugin, command, _ := strings.Cut(part, " ")
+		row := columns[plugin]
+		row[slices.Index([]string{"ADD", "CHECK", "DEL"}, command)] = ms(took)
+		columns[plugin] = row
+	}
+	for _, plugin := range slices.Sorted(maps.Keys(columns)) {
+		row := columns[plugin]
+		fmt.Printf("  %-38s %10.2f %10.2f %10.2f\n", plugin, row[0], row[1], row[2])
+	}
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 )
 
@@ -35,7 +36,9 @@ type report struct {
 	// P50 is the median of the ADDs of a parallel run.
 	P50 time.Duration
 	// Peak is the largest resident size of each plugin, in KiB.
-	Peak  map[string]int64
+	Peak map[string]int64
+	// Spent is how long each plugin took for each command of a cycle, start of the process included.
+	Spent map[string]time.Duration
 	Error string
 }
 
@@ -53,7 +56,8 @@ func newMachine(bin, name string) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{name: name, cmd: exec.Command(self, "-bin", bin, "-machine", name)}
+	m := &machine{name: name,
+		cmd: exec.Command(self, "-bin", bin, "-machine", name, "-per-bridge", strconv.Itoa(perBridge))}
 	m.cmd.Stderr = os.Stderr
 	if m.in, err = m.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -11,8 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
@@ -20,12 +23,13 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 )
 
-// meter runs plugins for libcni and, by way of a launcher, notes how much memory they take.
+// meter runs plugins for libcni and notes how long they take; by way of a launcher, also how much memory.
 type meter struct {
 	version.PluginDecoder
 	mu       sync.Mutex
-	launcher string // "": plugins are run directly, and nothing is noted
+	launcher string // "": plugins are run directly, and memory is not noted
 	peak     map[string]int64
+	spent    map[string]time.Duration // by plugin and command, "ip-config ADD"
 }
 
 // ExecPlugin is invoke.Exec.
@@ -36,16 +40,32 @@ func (m *meter) ExecPlugin(ctx context.Context, path string, stdin []byte, env [
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, bytes.NewReader(stdin), &stdout, &stderr
+	start := time.Now()
 	kib, err := runNoting(cmd, m.launcher != "")
+	took := time.Since(start)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %s%s", filepath.Base(path), err, stdout.Bytes(), stderr.Bytes())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	name := filepath.Base(path)
 	if m.peak != nil {
-		m.peak[filepath.Base(path)] = max(m.peak[filepath.Base(path)], kib)
+		m.peak[name] = max(m.peak[name], kib)
+	}
+	if m.spent != nil {
+		m.spent[name+" "+commandOf(env)] += took
 	}
 	return stdout.Bytes(), nil
+}
+
+// commandOf is the value of CNI_COMMAND.
+func commandOf(env []string) string {
+	for _, variable := range slices.Backward(env) {
+		if command, ok := strings.CutPrefix(variable, "CNI_COMMAND="); ok {
+			return command
+		}
+	}
+	return ""
 }
 
 // runNoting runs a command; a launcher's says how much memory the program took.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type results struct {
 	Date, Kernel, Go string
 	Cores            int
 	Quick            bool
+	// PerBridge is how many live attachments share a network and its bridge.
+	PerBridge int
 	// Cycles are ADD, CHECK and DEL of one attachment with one port, by contender and live attachments.
 	Cycles []cycleResult
 	// Ports are ADD and DEL by contender, protocol and number of ports.
@@ -35,12 +38,14 @@ type cycleResult struct {
 	Proto           string
 	Samples         int
 	Add, Check, Del time.Duration // medians
+	// Spent are the medians of each plugin's part, by plugin and command.
+	Spent map[string]time.Duration
 }
 
 type parallelResult struct {
 	Who         string
 	Count, Jobs int
-	Rate        float64 // attachments a second
+	Rate        float64 // attachments a second, the median of the rounds
 	P50         time.Duration
 }
 
@@ -93,6 +98,10 @@ func (f *fleet) cycles(samples int, o order, names ...string) (list []cycleResul
 		c.Add = medianOf(all[name], func(r report) time.Duration { return r.Add })
 		c.Check = medianOf(all[name], func(r report) time.Duration { return r.Check })
 		c.Del = medianOf(all[name], func(r report) time.Duration { return r.Del })
+		c.Spent = map[string]time.Duration{}
+		for part := range all[name][0].Spent {
+			c.Spent[part] = medianOf(all[name], func(r report) time.Duration { return r.Spent[part] })
+		}
 		list = append(list, c)
 	}
 	return list, nil
@@ -108,7 +117,8 @@ func medianOf(list []report, field func(report) time.Duration) time.Duration {
 
 // everything is the run that the page shows.
 func everything(o *options) (*results, error) {
-	r := &results{Date: time.Now().UTC().Format("2006-01-02"), Go: runtime.Version(), Cores: runtime.NumCPU(), Quick: o.quick}
+	r := &results{Date: time.Now().UTC().Format("2006-01-02"), Go: runtime.Version(), Cores: runtime.NumCPU(),
+		Quick: o.quick, PerBridge: perBridge}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err == nil {
 		r.Kernel, _, _ = strings.Cut(unix.ByteSliceToString(uts.Release[:]), "-")
@@ -117,12 +127,15 @@ func everything(o *options) (*results, error) {
 		name string
 		run  func(*options, *results) error
 	}{
-		{"start of a process", func(o *options, r *results) (err error) { r.Startup, err = startups(o); return err }},
-		{"live attachments", runLive},
+		{"startup", func(o *options, r *results) (err error) { r.Startup, err = startups(o); return err }},
+		{"live", runLive},
 		{"ports", runPorts},
 		{"parallel", runParallel},
 		{"connections", runConnections},
 	} {
+		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), part.name) {
+			continue
+		}
 		start := time.Now()
 		if err := part.run(o, r); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.name, err)
@@ -130,104 +143,4 @@ func everything(o *options) (*results, error) {
 		fmt.Fprintf(os.Stderr, "bench: %s: %.0f s\n", part.name, time.Since(start).Seconds())
 	}
 	return r, nil
-}
-
-// runLive measures with more and more live attachments. Upstream with masquerade and portmap takes minutes to get to
-// 2,000, so it stops at 500.
-func runLive(o *options, r *results) error {
-	f := &fleet{o: o}
-	defer f.close()
-	if err := f.start(ours, bare, byIPTables, byNFTables, floor); err != nil {
-		return err
-	}
-	steps := []int{0, 500, 2000}
-	if o.quick {
-		steps = []int{0, 100}
-	}
-	for _, live := range steps {
-		names := []string{ours, bare, byIPTables, byNFTables, floor}
-		if live > 500 {
-			names = []string{ours, bare, floor}
-		}
-		for _, name := range names {
-			if _, err := f.machines[name].do(order{Do: "fill", Live: live}); err != nil {
-				return err
-			}
-		}
-		time.Sleep(settle)
-		list, err := f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			list[i].Live = live
-		}
-		r.Cycles = append(r.Cycles, list...)
-	}
-	return runPeak(o, r, f)
-}
-
-// runPeak measures memory: it takes another parent for the plugins, and so is apart from the times.
-func runPeak(o *options, r *results, f *fleet) error {
-	r.Peak = map[string]int64{}
-	for _, name := range []string{ours, byNFTables} {
-		for range 3 {
-			got, err := f.machines[name].do(order{Do: "cycle", Ports: 1, Proto: "tcp", Launcher: o.launcher})
-			if err != nil {
-				return err
-			}
-			for plugin, kib := range got.Peak {
-				r.Peak[plugin] = max(r.Peak[plugin], kib)
-			}
-		}
-	}
-	return nil
-}
-
-// runPorts measures with more and more ports; upstream as far as it takes at most a few seconds.
-func runPorts(o *options, r *results) error {
-	f := &fleet{o: o}
-	defer f.close()
-	if err := f.start(ours, byIPTables, byNFTables); err != nil {
-		return err
-	}
-	for _, proto := range []string{"tcp", "udp"} {
-		for _, ports := range []int{1, 10, 100, 1000} {
-			names := []string{ours, byIPTables, byNFTables}
-			if ports == 1000 {
-				names = []string{ours, byNFTables}
-			}
-			samples := max(3, o.samples/(2*ports))
-			if ports == 1000 && (o.quick || proto == "udp") {
-				samples = 3
-				if proto == "udp" || o.quick {
-					names = []string{ours}
-				}
-			}
-			list, err := f.cycles(samples, order{Ports: ports, Proto: proto}, names...)
-			if err != nil {
-				return err
-			}
-			r.Ports = append(r.Ports, list...)
-		}
-	}
-	return nil
-}
-
-func runParallel(o *options, r *results) error {
-	f := &fleet{o: o}
-	defer f.close()
-	names := []string{ours, byIPTables, byNFTables}
-	if err := f.start(names...); err != nil {
-		return err
-	}
-	count := map[bool]int{false: 100, true: 45}[o.quick]
-	for _, name := range names {
-		got, err := f.machines[name].do(order{Do: "parallel", Live: count, Ports: 1, Jobs: o.jobs})
-		if err != nil {
-			return err
-		}
-		r.Parallel = append(r.Parallel, parallelResult{name, count, o.jobs, got.Rate, got.P50})
-	}
-	return nil
 }

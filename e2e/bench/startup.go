@@ -16,6 +16,9 @@ import (
 // helloSource is the least that a plugin's process could be: a Go program that prints.
 const helloSource = "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"hello\\n\") }\n"
 
+// helloName is the hello-world's.
+const helloName = "hello-world"
+
 // startup is what the start of a process costs: VERSION of a plugin, beside the hello-world.
 type startup struct {
 	Program string
@@ -32,7 +35,7 @@ func tools(o *options) (remove func(), err error) {
 		return nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	o.hello, o.launcher = filepath.Join(dir, "hello-world"), filepath.Join(dir, "launch")
+	o.hello, o.launcher = filepath.Join(dir, helloName), filepath.Join(dir, "launch")
 	if err := os.WriteFile(o.hello+".go", []byte(helloSource), 0o600); err != nil {
 		return remove, err
 	}
@@ -42,7 +45,8 @@ func tools(o *options) (remove func(), err error) {
 		return remove, err
 	}
 	o.bin = filepath.Join(dir, "bin")
-	for program, source := range map[string]string{o.hello: o.hello + ".go", o.launcher: filepath.Join(o.src, "launch", "main.go")} {
+	sources := map[string]string{o.hello: o.hello + ".go", o.launcher: filepath.Join(o.src, "launch", "main.go")}
+	for program, source := range sources {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -70,7 +74,9 @@ func recopy(path string) error {
 // startups measures all plugins and upstream's largest two, in turn.
 func startups(o *options) ([]startup, error) {
 	paths := []string{o.hello}
-	for _, name := range []string{"veth-bridge", "ip-config", "resolv-conf", "port-map", "ip-pool", "upstream/bridge", "upstream/portmap"} {
+	for _, name := range []string{
+		"veth-bridge", "ip-config", "resolv-conf", "port-map", "ip-pool", "upstream/bridge", "upstream/portmap",
+	} {
 		paths = append(paths, filepath.Join(o.bin, name))
 	}
 	times := make([][]time.Duration, len(paths))

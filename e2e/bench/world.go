@@ -23,6 +23,7 @@ type world struct {
 	exec     *meter
 	networks []*network
 	live     int
+	floor    *stage // instead of all this, for the floor
 	outside  *testnet.Outside
 	served   *container
 	stop     []func()
@@ -44,22 +45,26 @@ type container struct {
 
 func newWorld(bin, name string) (*world, error) {
 	w := &world{bin: bin, exec: &meter{}}
+	var err error
+	if name == floor {
+		w.floor, err = newStage()
+		return w, err
+	}
 	var ok bool
-	if w.who, ok = contenders[name]; !ok && name != floor {
+	if w.who, ok = contenders[name]; !ok {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
 		w.who = contender{name, func(int) string { return string(data) }}
 	}
-	var err error
 	w.outside, err = testnet.ConnectOutside()
 	return w, err
 }
 
 func (w *world) do(o order) (report, error) {
-	if w.who.List == nil {
-		return floorCycle(o)
+	if w.floor != nil {
+		return w.floor.do(o)
 	}
 	switch o.Do {
 	case "fill":
@@ -130,7 +135,7 @@ func (w *world) fill(live int) error {
 	errs := make(chan error, 2)
 	for w.live < live && len(errs) == 0 {
 		for range min(2, live-w.live) {
-			c, err := w.container(w.live/perBridge, fmt.Sprintf("live%d", w.live), mappings(20000+w.live, 1, "tcp"))
+			c, err := w.container(networkOf(w.live), fmt.Sprintf("live%d", w.live), mappings(20000+w.live, 1, "tcp"))
 			if err != nil {
 				return err
 			}
@@ -147,14 +152,14 @@ func (w *world) fill(live int) error {
 	return <-errs
 }
 
-// cycle is one ADD, CHECK and DEL.
+// cycle is one ADD, CHECK and DEL, in the network of the last attachment that there is.
 func (w *world) cycle(o order) (r report, err error) {
-	c, err := w.container(w.live/perBridge, "measured", mappings(10000, o.Ports, o.Proto))
+	c, err := w.container(networkOf(max(0, w.live-1)), "measured", mappings(10000, o.Ports, o.Proto))
 	if err != nil {
 		return r, err
 	}
 	defer func() { _ = c.ns.Close() }()
-	w.exec.launcher, w.exec.peak = o.Launcher, map[string]int64{}
+	w.exec.launcher, w.exec.peak, w.exec.spent = o.Launcher, map[string]int64{}, map[string]time.Duration{}
 	if r.Add, err = c.add(); err != nil {
 		return r, err
 	}
@@ -165,7 +170,7 @@ func (w *world) cycle(o order) (r report, err error) {
 		return r, err
 	}
 	r.Del, err = c.del()
-	r.Peak = w.exec.peak
+	r.Peak, r.Spent = w.exec.peak, w.exec.spent
 	return r, err
 }
 

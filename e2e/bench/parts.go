@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// slowFill is how many live attachments upstream with masquerade and portmap is measured with at most: it takes minutes
+// to get further.
+const slowFill = 500
+
+// runLive measures with more and more live attachments.
+func runLive(o *options, r *results) error {
+	f := &fleet{o: o}
+	defer f.close()
+	if err := f.start(ours, bare, byIPTables, byNFTables, floor); err != nil {
+		return err
+	}
+	for _, live := range o.live {
+		names := []string{ours, bare, byIPTables, byNFTables, floor}
+		if live > slowFill {
+			names = []string{ours, bare, floor}
+		}
+		if err := f.fill(live, names...); err != nil {
+			return err
+		}
+		list, err := f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			list[i].Live = live
+		}
+		r.Cycles = append(r.Cycles, list...)
+	}
+	return runPeak(o, r, f)
+}
+
+// fill makes each machine have so many attachments.
+func (f *fleet) fill(live int, names ...string) error {
+	if live == 0 {
+		return nil
+	}
+	for _, name := range names {
+		if _, err := f.machines[name].do(order{Do: "fill", Live: live}); err != nil {
+			return err
+		}
+	}
+	time.Sleep(settle)
+	return nil
+}
+
+// runPeak measures memory: it takes another parent for the plugins, and so is apart from the times.
+func runPeak(o *options, r *results, f *fleet) error {
+	r.Peak = map[string]int64{}
+	for _, name := range []string{ours, byNFTables} {
+		for range 3 {
+			got, err := f.machines[name].do(order{Do: "cycle", Ports: 1, Proto: "tcp", Launcher: o.launcher})
+			if err != nil {
+				return err
+			}
+			for plugin, kib := range got.Peak {
+				r.Peak[plugin] = max(r.Peak[plugin], kib)
+			}
+		}
+	}
+	return nil
+}
+
+// runPorts measures with more and more ports; upstream as far as a call takes at most a few seconds.
+func runPorts(o *options, r *results) error {
+	f := &fleet{o: o}
+	defer f.close()
+	if err := f.start(ours, byIPTables, byNFTables); err != nil {
+		return err
+	}
+	for _, proto := range []string{"tcp", "udp"} {
+		for _, ports := range o.ports {
+			names, samples := []string{ours, byIPTables, byNFTables}, max(3, o.samples/(2*max(1, ports)))
+			switch {
+			case ports == 100 && o.quick:
+				names = []string{ours, byNFTables}
+			case ports > 100 && (o.quick || proto == "udp"):
+				names = []string{ours}
+			case ports > 100:
+				names = []string{ours, byNFTables}
+			}
+			if len(names) == 1 {
+				samples = max(3, o.samples/4)
+			}
+			list, err := f.cycles(samples, order{Ports: ports, Proto: proto}, names...)
+			if err != nil {
+				return err
+			}
+			r.Ports = append(r.Ports, list...)
+		}
+	}
+	return nil
+}
+
+// runParallel attaches and detaches batches, in rounds in which the contenders take turns.
+func runParallel(o *options, r *results) error {
+	f := &fleet{o: o}
+	defer f.close()
+	names := []string{ours, byIPTables, byNFTables}
+	if err := f.start(names...); err != nil {
+		return err
+	}
+	rounds := map[bool]int{false: 3, true: 1}[o.quick]
+	rates, p50s := map[string][]float64{}, map[string][]time.Duration{}
+	for range rounds {
+		for _, name := range names {
+			got, err := f.machines[name].do(order{Do: "parallel", Live: o.batch, Ports: 1, Jobs: o.jobs})
+			if err != nil {
+				return err
+			}
+			rates[name], p50s[name] = append(rates[name], got.Rate), append(p50s[name], got.P50)
+		}
+	}
+	for _, name := range names {
+		slices.Sort(rates[name])
+		r.Parallel = append(r.Parallel,
+			parallelResult{name, o.batch, o.jobs, rates[name][rounds/2], median(p50s[name])})
+	}
+	return nil
+}
