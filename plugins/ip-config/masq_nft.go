@@ -221,6 +221,13 @@ func overtaken(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is
 
 func (m *nftMasq) check(_ context.Context, addresses []netip.Prefix) error {
 	return m.with(func(conn *nft.Conn) error {
+		holding, err := owners.Get(conn, m.owner.Tag())
+		if err != nil {
+			return err
+		}
+		if holding != nil && !holding.Recorded() {
+			return chain.Errorf(codeCheck, "map %s of table %v lacks what the attachment has", owners.Set().Name, nft.Inet)
+		}
 		for _, s := range subnetsOf(m.owner.Network, addresses) {
 			elements := s.elements(addresses)
 			keys := make([][]byte, len(elements))

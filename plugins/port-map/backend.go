@@ -106,13 +106,13 @@ func addIPTables(ctx context.Context, r *request, p *plan) error {
 			return nil
 		})
 		if err == nil && len(dead) > 0 {
-			err = delIPTables(ctx, slices.Collect(maps.Keys(dead))...) // what they have in the other family
+			err = delIPTables(ctx, false, slices.Collect(maps.Keys(dead))...) // what they have in the other family
 		}
 		if err != nil {
-			err = errors.Join(err, delIPTables(context.WithoutCancel(ctx), tag))
+			err = errors.Join(err, delIPTables(context.WithoutCancel(ctx), false, tag))
 		}
 		return err
-	}, func() error { return delIPTables(context.WithoutCancel(ctx), tag) })
+	}, func() error { return delIPTables(context.WithoutCancel(ctx), false, tag) })
 }
 
 // oneDestination refuses what iptables cannot match: two destination addresses.
@@ -160,12 +160,12 @@ func markedForIPTables(prefix string) ([]string, error) {
 	return tags, err
 }
 
-// delIPTables takes back what owners have in iptables, if they are marked.
-func delIPTables(ctx context.Context, tags ...string) error {
+// delIPTables takes back what owners have in iptables, if they are marked, or if it is to look anyway.
+func delIPTables(ctx context.Context, anyway bool, tags ...string) error {
 	marked := map[string]bool{}
 	for _, tag := range tags {
 		_, err := os.Lstat(markFile(tag))
-		if err == nil {
+		if err == nil || anyway {
 			marked[tag] = true
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -63,6 +63,10 @@ func (n *nftables) checkElements(p *plan) error {
 		return chain.Errorf(codeMissing, "nothing is mapped for %v: table %v has no record of it", p.owner, nft.Inet)
 	}
 	var all []error
+	if !recorded.Recorded() {
+		all = append(all, chain.Errorf(codeMissing, "map %s of table %v lacks what the attachment has", register.Set().Name,
+			nft.Inet))
+	}
 	for _, in := range h.Elements {
 		keys := make([][]byte, len(in.Elements))
 		for i, e := range in.Elements {

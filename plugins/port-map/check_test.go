@@ -27,6 +27,8 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 		{"nft flush chain inet cni-chain ports-masquerade", "of chain ports-masquerade is missing"},
 		{"nft flush chain inet cni-chain ports-conditions", "of chain ports-conditions that jumps to ports-if6-"},
 		{"nft delete chain inet cni-chain ports-output", "chain ports-output of table inet cni-chain is missing"},
+		{"nft flush map inet cni-chain ports", "map ports of table inet cni-chain lacks what the attachment has"},
+		{"nft flush map inet cni-chain ports-local4", "of set ports-local4 is missing"},
 		{"nft delete table inet cni-chain", "nothing is mapped for eth0 of container"},
 		{"sysctl -qw net.ipv4.conf.cni0.route_localnet=0", "net/ipv4/conf/cni0/route_localnet is 0, not 1"},
 		{"ip -6 route del local ::1 dev cni0 table local", "the local route to ::1 through cni0 is missing"},

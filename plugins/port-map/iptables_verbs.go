@@ -188,6 +188,25 @@ func (l lines) forgetBase(c changes) {
 	}
 }
 
+// inIPTables are the tags, starting with prefix, of attachments that have rules.
+func inIPTables(ctx context.Context, prefix string) (tags []string, err error) {
+	for _, i := range []iptables{{v4}, {v6}} {
+		if !i.works() {
+			continue
+		}
+		l, err := i.save(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for tag := range l.holdings() {
+			if strings.HasPrefix(tag, prefix) {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags, nil
+}
+
 // del takes back what the owners have in this family, and returns the addresses that their ports led to.
 func (i iptables) del(ctx context.Context, tags map[string]bool) ([]netip.Addr, error) {
 	if !i.works() {
@@ -208,6 +227,13 @@ func (i iptables) del(ctx context.Context, tags map[string]bool) ([]netip.Addr, 
 		}
 		found = append(found, &h.Holding)
 		delete(all, tag)
+	}
+	for tag := range tags {
+		// "iptables -F" has left the chain without the rules that say whose it is.
+		o, _ := owner.Parse(tag)
+		if own := ownChain(o); l.chains["nat "+own] && len(l.of("nat", own)) == 0 {
+			c.add("nat", "-F "+own, "-X "+own)
+		}
 	}
 	if err := i.closeUnneeded(c, l, all); err != nil {
 		return nil, err

@@ -27,6 +27,8 @@ type opened struct {
 	family family
 	was    string
 	link   string
+	// counter is that of an interface that is unused.
+	counter *nft.Object
 }
 
 func (o opened) file() string {
@@ -36,14 +38,14 @@ func (o opened) file() string {
 // remember makes the file before the interface is opened, unless there is one, and returns what was there before.
 func remember(f family, link, now string) (was string, err error) {
 	for _, was := range []string{"0", "1"} {
-		if _, err := os.Lstat((opened{f, was, link}).file()); err == nil {
+		if _, err := os.Lstat((opened{family: f, was: was, link: link}).file()); err == nil {
 			return was, nil
 		}
 	}
 	if err := os.MkdirAll(openedDir, 0o755); err != nil {
 		return "", errors.Join(err, forgetOpened(f, link))
 	}
-	file, err := os.OpenFile((opened{f, now, link}).file(), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile((opened{family: f, was: now, link: link}).file(), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", errors.Join(err, forgetOpened(f, link))
 	}
@@ -53,7 +55,7 @@ func remember(f family, link, now string) (was string, err error) {
 // forgetOpened deletes the file, and the directories after the last.
 func forgetOpened(f family, link string) error {
 	for _, was := range []string{"0", "1"} {
-		if err := os.Remove((opened{f, was, link}).file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove((opened{family: f, was: was, link: link}).file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -86,7 +88,7 @@ func (n *nftables) unused() ([]opened, error) {
 		if len(parts) != 3 {
 			continue
 		}
-		o := opened{family(parts[0][0] - '0'), parts[1], parts[2]}
+		o := opened{family: family(parts[0][0] - '0'), was: parts[1], link: parts[2]}
 		all, counters = append(all, o), append(counters, localCounter(o.family, o.link))
 	}
 	found, err := n.conn.Counters(nft.Inet, counters...)
@@ -95,7 +97,7 @@ func (n *nftables) unused() ([]opened, error) {
 	}
 	var free []opened
 	for i, o := range all {
-		if found[i] == nil {
+		if o.counter = found[i]; o.counter == nil || o.counter.Use == 0 {
 			free = append(free, o)
 		}
 	}
@@ -106,7 +108,24 @@ func (n *nftables) unused() ([]opened, error) {
 func (n *nftables) closeUnused() error {
 	free, err := n.unused()
 	for _, o := range free {
-		err = errors.Join(err, o.close(), forgetOpened(o.family, o.link))
+		if o.counter == nil {
+			err = errors.Join(err, o.close(), forgetOpened(o.family, o.link))
+		} else {
+			err = errors.Join(err, n.deleteIdle(o.counter))
+		}
 	}
 	return err
+}
+
+// deleteIdle deletes the counter of an interface, after somebody has emptied the set whose elements referred to it.
+func (n *nftables) deleteIdle(counter *nft.Object) error {
+	tx := n.conn.Begin(nft.Inet)
+	tx.DeleteCounter(counter.Name)
+	if err := n.release(tx, counter); err != nil {
+		return err
+	}
+	if err := tx.DeleteTableIfLast(); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

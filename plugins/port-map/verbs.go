@@ -79,15 +79,21 @@ func (s *side) warnForwarding(r *request) {
 // del takes back what the attachment has by either backend, whatever the configuration says by now.
 func del(ctx context.Context, r *request) error {
 	o := owner.Owner{Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName}
-	return r.Do("unmap host ports", func() error { return delAll(ctx, r, o.Tag()) }, nil)
+	return r.Do("unmap host ports", func() error { return delAll(ctx, r, r.Conf.usesIPTables(), o.Tag()) }, nil)
 }
 
-func delAll(ctx context.Context, r *request, tags ...string) error {
+// usesIPTables says whether the configuration leads to rules of iptables. Then they are looked for even without a mark:
+// somebody may have emptied /run.
+func (c *Config) usesIPTables() bool {
+	return c.Backend == backendIPTables && len(c.PortMappings)+len(c.RuntimeConfig.PortMappings) > 0
+}
+
+func delAll(ctx context.Context, r *request, anyway bool, tags ...string) error {
 	err := delNFTables(ctx, r, tags...)
 	if noNFTables(err) {
 		err = nil // then it has nothing either
 	}
-	return errors.Join(err, delIPTables(ctx, tags...))
+	return errors.Join(err, delIPTables(ctx, anyway, tags...))
 }
 
 // delNFTables takes back what owners have in the table. It asks first, without the lock: mostly there is nothing.
@@ -131,7 +137,7 @@ func gc(ctx context.Context, r *request) error {
 	for _, a := range r.Valid {
 		valid[owner.Owner{Network: r.Network, ContainerID: a.ContainerID, IfName: a.IfName}.Tag()] = true
 	}
-	tags, err := everybody(owner.NetworkPrefix(r.Network))
+	tags, err := everybody(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -144,12 +150,18 @@ func gc(ctx context.Context, r *request) error {
 	if len(stale) > 0 {
 		r.Log.Info("unmap host ports of attachments that are no more", "attachments", len(stale))
 	}
-	return r.Do("unmap host ports", func() error { return delAll(ctx, r, stale...) }, nil)
+	return r.Do("unmap host ports", func() error { return delAll(ctx, r, r.Conf.Backend == backendIPTables, stale...) }, nil)
 }
 
 // everybody lists the tags of a network's attachments that have ports, by either backend.
-func everybody(prefix string) ([]string, error) {
+func everybody(ctx context.Context, r *request) ([]string, error) {
+	prefix := owner.NetworkPrefix(r.Network)
 	marked, err := markedForIPTables(prefix)
+	if r.Conf.Backend == backendIPTables && err == nil {
+		var more []string
+		more, err = inIPTables(ctx, prefix)
+		marked = append(marked, more...)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,11 @@ func removePort(c *conn, r *request, o owner.Owner) error {
 		err = c.release(taken, altName)
 	}
 	veth := links[0]
+	if veth == nil {
+		var findErr error
+		veth, findErr = c.renamed(r, o)
+		err = errors.Join(err, findErr)
+	}
 	switch {
 	case veth == nil:
 		return err
@@ -48,6 +53,26 @@ func removePort(c *conn, r *request, o owner.Owner) error {
 	r.Log.Warn("an interface has the name of the attachment's veth and is not ours: left alone", "interface",
 		veth.Describe())
 	return err
+}
+
+// renamed finds the attachment's veth by its other end, in case that somebody has renamed it.
+func (c *conn) renamed(r *request, o owner.Owner) (*nl.Link, error) {
+	if r.Sandbox() == nil {
+		return nil, nil
+	}
+	id, err := c.NSID(r.Sandbox())
+	if err != nil || id < 0 {
+		return nil, err
+	}
+	inside, err := c.Link(nl.Which{Name: o.IfName, NSID: id, Elsewhere: true})
+	if err != nil || inside == nil || inside.Peer == 0 {
+		return nil, err
+	}
+	veth, err := c.Link(nl.Which{Index: inside.Peer})
+	if err != nil || veth == nil || !isOurs(veth, o) {
+		return nil, err
+	}
+	return veth, nil
 }
 
 // gc removes what carries the network's tag and is not in the list of valid attachments, and goes on over errors. One

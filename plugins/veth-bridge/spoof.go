@@ -215,6 +215,12 @@ func checkGuard(o owner.Owner, port string, mac net.HardwareAddr) error {
 	if !slices.ContainsFunc(rules, func(r nft.Rule) bool { return r.Comment == guardRule.Comment }) {
 		return chain.Errorf(codeCheck, "macspoofchk: the rule in table %v, chain %s is missing", nft.Bridge, guardChain.Name)
 	}
+	if h, err := guards.Get(c, o.Tag()); err != nil {
+		return err
+	} else if !h.Recorded() {
+		return chain.Errorf(codeCheck, "macspoofchk: map %s of table %v lacks what this attachment has", guards.Set().Name,
+			nft.Bridge)
+	}
 	for _, in := range holding(o, port, mac).Elements {
 		found, err := c.Elements(nft.Bridge, in.Set, [][]byte{in.Elements[0].Key})
 		if err != nil {

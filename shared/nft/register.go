@@ -77,7 +77,13 @@ type Holding struct {
 	Elements []InSet
 
 	lines int // in the register, of what Get returns
+	// others: somebody else has elements too, who is not in the register either.
+	others bool
 }
+
+// Recorded says whether the register has the holding. When somebody has emptied the register, Get and Owners find
+// elements by what stands at each of them, as DEL needs it; for CHECK they are not as they should be.
+func (h *Holding) Recorded() bool { return h != nil && h.lines > 0 }
 
 // InSet is some elements of one set.
 type InSet struct {
@@ -128,6 +134,9 @@ func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
 			return nil, err
 		}
 		for _, e := range found {
+			if e == nil && len(lines) == 0 {
+				return r.lost(c, owner)
+			}
 			if e == nil {
 				return r.parse(owner, lines)
 			}
@@ -157,9 +166,12 @@ func (r *Register) Delete(c *Conn, tx *Tx, holdings ...*Holding) (freed []*Objec
 		for i := range h.lines {
 			tx.DeleteElements(r.set, Element{Key: recordKey(h.Owner, i)})
 		}
-		if r.count != "" {
+		if r.count != "" && !h.others {
 			references[r.count] += uint32(h.lines)
 		}
+	}
+	if slices.ContainsFunc(holdings, func(h *Holding) bool { return h.others }) {
+		delete(references, r.count)
 	}
 	counters, err := c.Counters(r.table, slices.Sorted(maps.Keys(references))...)
 	if err != nil {
@@ -200,6 +212,15 @@ func (r *Register) Owners(c *Conn, prefix string) ([]string, error) {
 	err := c.Dump(r.table, r.set, func() {}, func(e Element) {
 		first := len(e.Key) == length(r.set.Key) && e.Key[unix.IFNAMSIZ] == 0 && e.Key[unix.IFNAMSIZ+1] == 0
 		if first && strings.HasPrefix(e.Comment, prefix) && !seen[e.Comment] {
+			seen[e.Comment] = true
+			owners = append(owners, e.Comment)
+		}
+	})
+	if err != nil || len(owners) > 0 {
+		return owners, err
+	}
+	err = r.each(c, func(_ *Set, e Element) {
+		if strings.HasPrefix(e.Comment, prefix) && !seen[e.Comment] {
 			seen[e.Comment] = true
 			owners = append(owners, e.Comment)
 		}

@@ -234,3 +234,43 @@ func TestLastUserFreesTheCounter(t *testing.T) {
 		t.Errorf("the counter is left: %s", list)
 	}
 }
+
+// TestEmptiedRegister: somebody has emptied the register. What the owners have is found at the elements, and the last
+// one takes the register's counter along.
+func TestEmptiedRegister(t *testing.T) {
+	w := newWorld(t)
+	counted := nft.NewRegister(nft.Inet, "counted", anySet).Counted("counted")
+	tx := w.Begin(nft.Inet)
+	tx.AddTable()
+	tx.AddCounter("counted", "")
+	tx.AddSet(counted.Set())
+	tx.AddSet(anySet)
+	counted.Add(tx, holding(alice, 80, 443))
+	counted.Add(tx, holding(bob, 53))
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	w.run("flush", "map", "inet", "cni-chain", "counted")
+	all, err := counted.Owners(w.Conn, "cni-chain:net/")
+	slices.Sort(all)
+	if diff := cmp.Diff([]string{alice, bob}, all); diff != "" || err != nil {
+		t.Errorf("the owners (-want +got): %v\n%s", err, diff)
+	}
+	for i, owner := range []string{alice, bob} {
+		h, err := counted.Get(w.Conn, owner)
+		if err != nil || h == nil || h.Recorded() {
+			t.Fatalf("%s has %+v, %v", owner, h, err)
+		}
+		tx := w.Begin(nft.Inet)
+		freed, err := counted.Delete(w.Conn, tx, h)
+		if err != nil || len(freed) != i {
+			t.Errorf("deleting %s has freed %v, %v", owner, freed, err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if list := w.run("list", "map", "inet", "cni-chain", "any4"); strings.Contains(list, owner) {
+			t.Errorf("%s still has something: %s", owner, list)
+		}
+	}
+}
