@@ -11,10 +11,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
-
-	"github.com/cni-chain/cni-chain/chain/internal/spell"
 )
 
 // protocolKeys belong to the specification, its conventions or the frame: never unknown to a link, and not looked into
@@ -37,18 +34,19 @@ func Decode(data json.RawMessage, path string, into any) error {
 // (code 2), keys that stand twice (code 7), and values of another type (code 6). Letter case does not matter, as it
 // does not to encoding/json: runtimes send HostPort for hostPort (containerd/go-cni, types.go).
 func decodeStrict(data []byte, into any, allowed []string) error {
-	w := &walker{dec: json.NewDecoder(bytes.NewReader(data)), data: data}
-	if err := w.value("", reflect.TypeOf(into).Elem(), allowed); err != nil {
-		return decodingError(data, err)
+	decoded := json.Unmarshal(data, into)
+	if syntax := (*json.SyntaxError)(nil); errors.As(decoded, &syntax) {
+		return decodingError(data, decoded)
 	}
-	if len(w.unknown) > 0 {
+	w := &walker{data: data}
+	w.value(nil, reflect.TypeOf(into).Elem(), allowed)
+	switch {
+	case len(w.unknown) > 0:
 		return Errorf(CodeUnsupported, "%s", strings.Join(w.unknown, "; "))
-	}
-	if len(w.twice) > 0 {
+	case len(w.twice) > 0:
 		return Errorf(CodeConfig, "%s", strings.Join(w.twice, "; "))
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return decodingError(data, err)
+	case decoded != nil:
+		return decodingError(data, decoded)
 	}
 	return nil
 }
@@ -91,91 +89,4 @@ func kindOf(t reflect.Type) string {
 		return "a number not below 0"
 	}
 	return "a whole number"
-}
-
-// walker goes through a document beside the type that it is to fill.
-type walker struct {
-	dec            *json.Decoder
-	data           []byte
-	unknown, twice []string
-}
-
-// value reads one value. t is nil where nothing is known about it.
-func (w *walker) value(path string, t reflect.Type, allowed []string) error {
-	token, err := w.dec.Token()
-	if err != nil {
-		return err
-	}
-	t = plain(t)
-	switch token {
-	case json.Delim('{'):
-		return w.object(path, t, allowed)
-	case json.Delim('['):
-		if t != nil && t.Kind() == reflect.Slice {
-			t = t.Elem()
-		} else {
-			t = nil
-		}
-		for i := 0; w.dec.More(); i++ {
-			if err := w.value(fmt.Sprintf("%s[%d]", path, i), t, nil); err != nil {
-				return err
-			}
-		}
-		_, err = w.dec.Token()
-	}
-	return err
-}
-
-// object reads the rest of an object whose brace has been read.
-func (w *walker) object(path string, t reflect.Type, allowed []string) error {
-	var seen []string
-	for w.dec.More() {
-		token, err := w.dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := token.(string)
-		full := strings.TrimPrefix(path+"."+key, ".")
-		if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, key) }) && t != nil {
-			w.twice = append(w.twice, fmt.Sprintf("key %q stands twice: leave one", full))
-		}
-		seen = append(seen, key)
-		field, known := fieldType(t, key, path == "")
-		start := w.dec.InputOffset()
-		if err := w.value(full, field, nil); err != nil {
-			return err
-		}
-		if !known && !free(key) && !containsFold(allowed, key) {
-			w.unknown = append(w.unknown, w.report(full, key, keysOf(t, allowed), start))
-		}
-	}
-	_, err := w.dec.Token()
-	return err
-}
-
-// report is the sentence about an unknown key: the key with its path, its value, and the nearest key there is.
-func (w *walker) report(full, key string, known []string, start int64) string {
-	value := bytes.TrimLeft(w.data[start:w.dec.InputOffset()], " \t\r\n:")
-	text := fmt.Sprintf("unknown key %q with the value %s", full, clip(value))
-	if near := spell.Nearest(key, known); near != "" {
-		return text + fmt.Sprintf(" (did you mean %q?)", near)
-	}
-	slices.Sort(known)
-	return text + fmt.Sprintf(" (known are %s)", strings.Join(known, ", "))
-}
-
-func clip(value []byte) string {
-	if len(value) > 80 {
-		return strings.ToValidUTF8(string(value[:77]), "") + "..."
-	}
-	return string(value)
-}
-
-// free keys are open to everybody: extensions have a "/", comments start with "_".
-func free(key string) bool {
-	return strings.HasPrefix(key, "_") || strings.Contains(key, "/") || key == "$schema"
-}
-
-func containsFold(list []string, key string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, key) })
 }

@@ -22,29 +22,6 @@ func plain(t reflect.Type) reflect.Type {
 	return t
 }
 
-// fieldType is the type that the key's value decodes into, and whether the key is known at all. What the runtime
-// injects at the top is not the user's to misspell: nothing there is unknown.
-func fieldType(t reflect.Type, key string, top bool) (reflect.Type, bool) {
-	switch {
-	case t == nil:
-		return nil, true
-	case top && (strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") || strings.EqualFold(key, "prevResult")):
-		return nil, true
-	case top && strings.EqualFold(key, "log"):
-		return reflect.TypeFor[LogConfig](), true
-	case t.Kind() == reflect.Map:
-		return t.Elem(), true
-	case t.Kind() != reflect.Struct:
-		return nil, true
-	}
-	for name, field := range fields(t) {
-		if strings.EqualFold(name, key) {
-			return field.Type, true
-		}
-	}
-	return nil, false
-}
-
 // fields yields the fields of a struct by the names they have in JSON, those of embedded structs included.
 func fields(t reflect.Type) func(func(string, reflect.StructField) bool) {
 	return func(yield func(string, reflect.StructField) bool) {

@@ -6,6 +6,7 @@ package chain
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -28,9 +29,31 @@ func (r *Request[C]) readPrev(cniVersion string, raw json.RawMessage, strict boo
 		r.Log.Warn("going on without prevResult", "err", err)
 		return nil
 	}
-	r.Prev = prev
-	r.Result, err = parsePrev(cniVersion, raw) // a deep copy, from the same source
-	return err
+	r.Prev, r.Result = prev, copyResult(prev)
+	return nil
+}
+
+// copyResult is a copy that shares nothing with the result.
+func copyResult(r *current.Result) *current.Result {
+	c := &current.Result{CNIVersion: r.CNIVersion, DNS: *r.DNS.Copy()}
+	for _, i := range r.Interfaces {
+		c.Interfaces = append(c.Interfaces, i.Copy())
+	}
+	for _, ip := range r.IPs {
+		ip := ip.Copy()
+		ip.Address, ip.Gateway = copyNet(ip.Address), slices.Clone(ip.Gateway)
+		c.IPs = append(c.IPs, ip)
+	}
+	for _, route := range r.Routes {
+		route := route.Copy()
+		route.Dst, route.GW = copyNet(route.Dst), slices.Clone(route.GW)
+		c.Routes = append(c.Routes, route)
+	}
+	return c
+}
+
+func copyNet(n net.IPNet) net.IPNet {
+	return net.IPNet{IP: slices.Clone(n.IP), Mask: slices.Clone(n.Mask)}
 }
 
 func parsePrev(cniVersion string, raw json.RawMessage) (*current.Result, error) {
@@ -43,12 +66,14 @@ func parsePrev(cniVersion string, raw json.RawMessage) (*current.Result, error) 
 	if own.CNIVersion != "" && !slices.Contains(versions, own.CNIVersion) {
 		return nil, Errorf(CodeVersion, "prevResult is of cniVersion %q, which is not supported", own.CNIVersion)
 	}
-	// The type of the result goes by the configuration; the document may say another, or nothing before 1.0.0.
-	stamped, err := stamp(raw, cniVersion)
-	if err != nil {
-		return nil, err
+	if own.CNIVersion != cniVersion {
+		// The type of the result goes by the configuration; the document may say another, or nothing before 1.0.0.
+		var err error
+		if raw, err = stamp(raw, cniVersion); err != nil {
+			return nil, err
+		}
 	}
-	parsed, err := version.NewResult(cniVersion, stamped)
+	parsed, err := version.NewResult(cniVersion, raw)
 	if err != nil {
 		return nil, Errorf(CodeDecoding, "prevResult: %w", err)
 	}

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The cni-chain authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cni-chain/cni-chain/chain/internal/spell"
+)
+
+// walker goes through a document beside the type that it is to fill. encoding/json has read the document before, so its
+// syntax is right and its depth limited; a [json.Decoder] would look at every token again, and takes five times as long.
+type walker struct {
+	data           []byte
+	at             int
+	names          map[reflect.Type][]named
+	unknown, twice []string
+}
+
+// named is a field by its name in JSON.
+type named struct {
+	name string
+	kind reflect.Type
+}
+
+// path is where a value stands. It becomes text only when there is something to say about it.
+type path struct {
+	up    *path
+	key   string
+	index int // in a list; -1 is a key
+}
+
+// String is "mapping[1].hostPort".
+func (p *path) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.index >= 0:
+		return fmt.Sprintf("%v[%d]", p.up, p.index)
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%v.%s", p.up, p.key), ".")
+}
+
+// value passes one value. t is nil where nothing is known about it.
+func (w *walker) value(p *path, t reflect.Type, allowed []string) {
+	t = plain(t)
+	switch w.next() {
+	case '{':
+		w.object(p, t, allowed)
+	case '[':
+		if t != nil && t.Kind() == reflect.Slice {
+			t = t.Elem()
+		} else {
+			t = nil
+		}
+		w.at++
+		for i := 0; w.more(']'); i++ {
+			w.value(&path{p, "", i}, t, nil)
+		}
+	case '"':
+		w.text()
+	default:
+		for w.at < len(w.data) && !strings.ContainsRune(",]} \t\r\n", rune(w.data[w.at])) {
+			w.at++
+		}
+	}
+}
+
+// object passes an object.
+func (w *walker) object(p *path, t reflect.Type, allowed []string) {
+	var seen []string
+	w.at++
+	for w.more('}') {
+		key := w.text()
+		w.next()
+		w.at++ // the colon
+		here := &path{p, key, -1}
+		if t != nil {
+			if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, key) }) {
+				w.twice = append(w.twice, fmt.Sprintf("key %q stands twice: leave one", here))
+			}
+			seen = append(seen, key)
+		}
+		field, known := w.fieldType(t, key, p == nil)
+		start := w.at
+		w.value(here, field, nil)
+		if !known && !free(key) && !containsFold(allowed, key) {
+			w.unknown = append(w.unknown, w.report(here, keysOf(t, allowed), start))
+		}
+	}
+}
+
+// next is the next byte that is no white space, or 0 at the end.
+func (w *walker) next() byte {
+	for ; w.at < len(w.data); w.at++ {
+		if c := w.data[w.at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c
+		}
+	}
+	return 0
+}
+
+// more passes a comma and says whether there is another element; if not, it passes the end.
+func (w *walker) more(end byte) bool {
+	c := w.next()
+	if c == ',' {
+		w.at++
+		c = w.next()
+	}
+	if c == end {
+		w.at++
+	}
+	return c != end && c != 0
+}
+
+// text passes a string and returns it.
+func (w *walker) text() (s string) {
+	start, plain := w.at, true
+	for w.at++; w.at < len(w.data) && w.data[w.at] != '"'; w.at++ {
+		if w.data[w.at] == '\\' {
+			w.at++
+			plain = false
+		}
+	}
+	w.at = min(w.at+1, len(w.data))
+	if inside := w.data[start+1 : max(start+1, w.at-1)]; plain && utf8.Valid(inside) {
+		return string(inside)
+	}
+	_ = json.Unmarshal(w.data[start:w.at], &s) // it has been read before
+	return s
+}
+
+// fieldType is the type that the key's value decodes into, and whether the key is known at all. What the runtime
+// injects at the top is not the user's to misspell: nothing there is unknown.
+func (w *walker) fieldType(t reflect.Type, key string, top bool) (reflect.Type, bool) {
+	switch {
+	case t == nil:
+		return nil, true
+	case top && (strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") ||
+		strings.EqualFold(key, "prevResult")):
+		return nil, true
+	case top && strings.EqualFold(key, "log"):
+		return reflect.TypeFor[LogConfig](), true
+	case t.Kind() == reflect.Map:
+		return t.Elem(), true
+	case t.Kind() != reflect.Struct:
+		return nil, true
+	}
+	for _, f := range w.fieldsOf(t) {
+		if strings.EqualFold(f.name, key) {
+			return f.kind, true
+		}
+	}
+	return nil, false
+}
+
+// fieldsOf are the fields of a struct, looked at once: a list has as many objects as there are ports.
+func (w *walker) fieldsOf(t reflect.Type) []named {
+	list, ok := w.names[t]
+	if ok {
+		return list
+	}
+	for name, f := range fields(t) {
+		list = append(list, named{name, f.Type})
+	}
+	if w.names == nil {
+		w.names = map[reflect.Type][]named{}
+	}
+	w.names[t] = list
+	return list
+}
+
+// report is the sentence about an unknown key: the key with its path, its value, and the nearest key there is.
+func (w *walker) report(p *path, known []string, start int) string {
+	value := bytes.TrimLeft(w.data[start:w.at], " \t\r\n")
+	text := fmt.Sprintf("unknown key %q with the value %s", p, clip(value))
+	if near := spell.Nearest(p.key, known); near != "" {
+		return text + fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	slices.Sort(known)
+	return text + fmt.Sprintf(" (known are %s)", strings.Join(known, ", "))
+}
+
+func clip(value []byte) string {
+	if len(value) > 80 {
+		return strings.ToValidUTF8(string(value[:77]), "") + "..."
+	}
+	return string(value)
+}
+
+// free keys are open to everybody: extensions have a "/", comments start with "_".
+func free(key string) bool {
+	return strings.HasPrefix(key, "_") || strings.Contains(key, "/") || key == "$schema"
+}
+
+func containsFold(list []string, key string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, key) })
+}
