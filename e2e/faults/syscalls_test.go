@@ -5,6 +5,7 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -246,6 +247,9 @@ func wipe(t *testing.T, a *attempt) {
 	}
 	if a.iptables() {
 		makeBuiltin(t)
+	}
+	if err := os.RemoveAll("/etc/netns/victim"); err != nil {
+		t.Fatal(err)
 	}
 	links, err := netlink.LinkList()
 	if err != nil {

@@ -39,6 +39,11 @@ func (m *iptablesMasq) rule(a netip.Prefix) string {
 		netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), a.Masked(), quote(m.owner.Tag()))
 }
 
+// toMany leaves out what goes to a group of the address's family.
+func (m *iptablesMasq) toMany(a netip.Addr) string {
+	return fmt.Sprintf("-A %s -d %s -j RETURN", m.chain(), multicast(a))
+}
+
 func (m *iptablesMasq) add(ctx context.Context, addresses []netip.Prefix) error {
 	err := m.locked(ctx, func() error {
 		for _, is4 := range []bool{true, false} {
@@ -75,7 +80,7 @@ func (m *iptablesMasq) addFamily(ctx context.Context, is4 bool, all []netip.Pref
 	}
 	if !nat.chain {
 		changes = append(changes, fmt.Sprintf(":%s - [0:0]", m.chain()),
-			fmt.Sprintf("-A %s -d %s -j RETURN", m.chain(), multicast(addresses[0].Addr())))
+			m.toMany(addresses[0].Addr()))
 	}
 	for _, a := range addresses {
 		changes = append(changes, m.rule(a))
@@ -152,6 +157,9 @@ func (m *iptablesMasq) check(ctx context.Context, addresses []netip.Prefix) erro
 		if len(nat.jumps) == 0 || !slices.ContainsFunc(nat.rules, is) {
 			return chain.Errorf(codeCheck, "the masquerade of %s is gone: iptables' table nat has no such rule in chain %s, "+
 				"or no jump to it", a.Addr(), m.chain())
+		}
+		if toMany := m.toMany(a.Addr()); !slices.Contains(nat.rules, toMany) {
+			return chain.Errorf(codeCheck, "iptables' table nat lacks the rule %q: multicast is masqueraded", toMany)
 		}
 	}
 	return nil

@@ -65,15 +65,22 @@ func (s *served) add(ctx context.Context) (got answer, err error) {
 	return got, err
 }
 
-func (s *served) del(ctx context.Context) error { return s.pool().Release(ctx, ownerOf(s.r)) }
+// del names the addresses of the result too, in case that the pool's record of the attachment is lost.
+func (s *served) del(ctx context.Context) error {
+	return s.pool().Release(ctx, ownerOf(s.r), s.known()...)
+}
 
 // check holds the lease to the addresses of the result that are on the interface.
 func (s *served) check(ctx context.Context) error {
-	var addresses []netip.Addr
+	return poolError(s.pool().Check(ctx, ownerOf(s.r), s.wishes(), s.known()), codeCheck)
+}
+
+// known are the addresses of the result.
+func (s *served) known() (addresses []netip.Addr) {
 	for _, p := range resultAddresses(s.r) {
 		addresses = append(addresses, p.Addr())
 	}
-	return poolError(s.pool().Check(ctx, ownerOf(s.r), s.wishes(), addresses), codeCheck)
+	return addresses
 }
 
 func (s *served) gc(ctx context.Context) error { return s.pool().GC(ctx, validOwners(s.r)) }

@@ -269,6 +269,13 @@ func (i iptables) check(ctx context.Context, p *plan, s *side) error {
 			missing("nat", rule)
 		}
 	}
+	if len(r.guard) > 0 {
+		for _, rule := range ipBase["raw"] {
+			if !l.has("raw", rule) {
+				missing("raw", rule)
+			}
+		}
+	}
 	for _, rule := range r.guard {
 		if !l.guards(rule) {
 			missing("raw", rule)
