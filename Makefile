@@ -72,7 +72,7 @@ test: deps build build-faults upstream bin/tools/testsum ## everything: unit, ke
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 
-faults: deps build build-faults upstream ## every link fails at every point: about an hour, and a table into docs/reliability.md
+faults: deps build build-faults upstream ## every link fails at every point: an hour, and docs/reliability.md
 	@rm -f bin/faults.table; export FAULTS=all FAULTS_TABLE=$(CURDIR)/bin/faults.table TESTNET=$(TESTNET); \
 	for shard in 0/3 1/3 2/3; do FAULTS_SHARD=$$shard $(GO) test -count=1 -timeout 150m $(RUN) ./e2e/faults & done; \
 	status=0; for job in $$(jobs -p); do wait $$job || status=1; done; \

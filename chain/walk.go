@@ -16,7 +16,8 @@ import (
 )
 
 // walker goes through a document beside the type that it is to fill. encoding/json has read the document before, so its
-// syntax is right and its depth limited; a [json.Decoder] would look at every token again, and takes five times as long.
+// syntax is right and its depth limited; a [json.Decoder] would look at every token again, which takes five times as
+// long.
 type walker struct {
 	data           []byte
 	at             int

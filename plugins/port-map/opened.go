@@ -45,7 +45,8 @@ func remember(f family, link, now string) (was string, err error) {
 	if err := os.MkdirAll(openedDir, 0o755); err != nil {
 		return "", errors.Join(err, forgetOpened(f, link))
 	}
-	file, err := os.OpenFile((opened{family: f, was: now, link: link}).file(), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
+	record := opened{family: f, was: now, link: link}
+	file, err := os.OpenFile(record.file(), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return "", errors.Join(err, forgetOpened(f, link))
 	}

@@ -160,9 +160,11 @@ var failures = map[string]func(*testing.T){
 	},
 	"dns": func(t *testing.T) {
 		attach(t, "blue")
-		if err := os.WriteFile("/etc/netns/blue/resolv.conf", []byte("nameserver 127.0.0.53\n"), 0o600); err != nil {
+		const file = "/etc/netns/blue/resolv.conf"
+		if err := os.WriteFile(file, []byte("nameserver 127.0.0.53\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = os.Remove(file) }) // it is no longer the link's, which leaves it
 	},
 }
 
