@@ -15,7 +15,9 @@ import (
 // What a plugin leaves on the host when the last container has gone, as lines of testnet.Diff. In a pattern BRIDGE is
 // the name of the chain's bridge, CABLE that of its uplink, and NETWORK the network's.
 const (
-	bridge   = `^\+ (link|fdb|tc|sysctl|route|address|neighbour) .*\bBRIDGE\b`
+	// The bridge itself and what is on it, with its VLAN interfaces; not its ports, which name it too.
+	bridge = `^\+ ((link|address) BRIDGE(\.\d+)?[ :]|(fdb|tc|neighbour) .* o[nf] BRIDGE(\.\d+)?(:| vlan| parent|$)|` +
+		`route .* dev BRIDGE(\.\d+)?( |$)|sysctl \S+/BRIDGE(\.\d+)?/)`
 	forwards = `^~ sysctl ipv[46]/(ip_forward|conf/\S+/(mc_)?forwarding|conf/\S+/accept_redirects): `
 	anycast  = `^\+ route ipv6 anycast ` // the kernel adds them where it forwards
 )
@@ -23,7 +25,7 @@ const (
 // stays is left on purpose. The bridge, with its gateway address, is the network's and no container's, and may carry
 // what others have put on it; so does its uplink. Forwarding is the host's: whoever needed it meanwhile may still.
 var stays = map[string][]string{
-	"veth-bridge": {bridge, `^~ link CABLE: master none -> BRIDGE, `},
+	"veth-bridge": {bridge, `^~ link CABLE: master none -> BRIDGE, `, `^\+ fdb \S+ on CABLE: master BRIDGE, `},
 	"ip-config":   {bridge, forwards, anycast},
 	// Where the walk through the addresses stands, so that the one freed last is not leased next.
 	"ip-pool": {`^\+ file /run/cni-chain(/pool(/NETWORK)?)?: `, `^[+~] file /run/cni-chain/pool/NETWORK/position: `},

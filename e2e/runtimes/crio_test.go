@@ -44,7 +44,7 @@ func TestCRIO(t *testing.T) {
 			must(t, "DEL", a.Del())
 			must(t, "a second DEL", a.Del())
 			must(t, "GC of null", m.nullGC())
-			m.cleanOfDead(t)
+			m.clean(t)
 		})
 	})
 }

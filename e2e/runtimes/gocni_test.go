@@ -5,6 +5,7 @@ package runtimes
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -21,8 +22,8 @@ import (
 // Remove before each Setup, and none with the namespace.
 func TestNerdctl(t *testing.T) {
 	each(t, "go-cni as nerdctl", nil, func(t *testing.T, r *row, m *machine) {
-		ns := testnet.NamedNS(t, "nerdctl-e2e")
 		m.look(t)
+		c := newContainer(t, "nerdctl-e2e")
 		opts := []gocni.NamespaceOpts{
 			gocni.WithCapabilityPortMap([]gocni.PortMapping{
 				{HostPort: harness.Published, ContainerPort: harness.Service, Protocol: "tcp", HostIP: "0.0.0.0"},
@@ -48,25 +49,52 @@ func TestNerdctl(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = cni.Remove(context.Background(), "e2e", "", opts...) })
 		r.try(attach, func(t *testing.T) {
-			addr := setup(t, ns)
-			harness.Serve(r.t, ns)
+			addr := setup(t, c.NS)
 			m.Host.MustAsk(t, "tcp", netip.AddrPortFrom(addr, harness.Service).String())
 		})
-		r.try(port, func(t *testing.T) { m.asksPort(t, ns) })
-		r.try(dns, func(t *testing.T) { inNetns(t, m.net, ns) })
+		r.try(port, func(t *testing.T) { m.asksPort(t, c.NS) })
+		r.try(dns, func(t *testing.T) { inNetns(t, m.net, c.NS) })
 		r.try(restart, func(t *testing.T) { // of a container that was killed: a namespace of its own again, and no DEL before
-			must(t, "delete the namespace", ns.Close())
-			again := testnet.NamedNS(r.t, "nerdctl-again")
-			setup(t, again)
-			harness.Serve(r.t, again)
-			m.asksPort(t, again)
+			c.end()
+			c = newContainer(r.t, "nerdctl-again")
+			setup(t, c.NS)
+			m.asksPort(t, c.NS)
 		})
 		r.try(cleanup, func(t *testing.T) {
+			c.end() // the hook comes after it, without its namespace
 			must(t, "Remove", cni.Remove(context.Background(), "e2e", "", opts...))
 			must(t, "a second Remove", cni.Remove(context.Background(), "e2e", "", opts...))
-			m.cleanOfDead(t)
+			m.clean(t)
 		})
 	})
+}
+
+// container is a namespace with servers in it.
+type container struct {
+	*testnet.NS
+	stops []func()
+}
+
+// newContainer makes one, which ends with the test at the latest.
+func newContainer(t *testing.T, name string) *container {
+	t.Helper()
+	c := &container{NS: testnet.NamedNS(t, name)}
+	t.Cleanup(c.end)
+	for _, proto := range []string{"tcp", "udp"} {
+		_, stop, err := c.Serve(proto, fmt.Sprintf(":%d", harness.Service))
+		must(t, "serve", err)
+		c.stops = append(c.stops, stop)
+	}
+	return c
+}
+
+// end lets the kernel take the namespace down: a socket would keep it.
+func (c *container) end() {
+	for _, stop := range c.stops {
+		stop()
+	}
+	c.stops = nil
+	_ = c.Close()
 }
 
 // nerdctlCNI is go-cni with the options that nerdctl gives it.

@@ -5,11 +5,13 @@ package runtimes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +35,9 @@ const (
 // machine is where a runtime works with one chain.
 type machine struct {
 	*harness.World
-	net    *harness.Network
-	before *testnet.Snapshot
+	// net is the network of the row, also a second one or nil.
+	net, also *harness.Network
+	before    *testnet.Snapshot
 }
 
 // each runs the test for every example, with a row of the table, on a machine where the chain is installed.
@@ -98,18 +101,28 @@ func addConflist(t *testing.T, file string) {
 	run(t, exec.Command("install", "-D", "-m", "0644", file, filepath.Join(confDir, "10-"+filepath.Base(file))))
 }
 
+// servers are the name servers of a container that the runtime tells of none.
+func (m *machine) servers() []string {
+	if servers := m.net.DNS().Nameservers; servers != nil {
+		return servers
+	}
+	return []string{harness.HostDNS}
+}
+
 // look takes the snapshot that clean compares with.
 func (m *machine) look(t *testing.T) {
 	t.Helper()
 	m.before = plugins(t)
 }
 
-// clean reports what the chain left.
-func (m *machine) clean(t *testing.T) {
+// left is what the chains left, as lines.
+func (m *machine) left(t *testing.T) string {
 	t.Helper()
-	if left := harness.Left(m.net, testnet.Diff(m.before, plugins(t))); left != "" {
-		t.Errorf("the machine is not what it was:\n%s", left)
+	left := harness.Left(m.net, testnet.Diff(m.before, plugins(t)))
+	if m.also != nil {
+		left = harness.Left(m.also, left)
 	}
+	return left
 }
 
 // leaksOfDead is what reference plugins leave of a container whose namespace went before DEL: they look there for what
@@ -122,28 +135,37 @@ var leaksOfDead = map[string]string{
 	"host-local": `file /var/lib/cni/networks/[^/]+/[0-9a-f.:]+: `,
 }
 
-// cleanOfDead is clean where a namespace went before DEL.
-func (m *machine) cleanOfDead(t *testing.T) {
+// clean reports what the chain left. Namespaces, which the kernel takes down in its own time, may still have an
+// interface.
+func (m *machine) clean(t *testing.T) {
 	t.Helper()
-	var left []string
-lines:
-	for _, line := range strings.Split(harness.Left(m.net, testnet.Diff(m.before, plugins(t))), "\n") {
-		for _, plugin := range m.net.AllTypes() {
-			if pattern := leaksOfDead[plugin]; pattern != "" && regexp.MustCompile(pattern).MatchString(line) {
-				continue lines
+	eventually(t, "the machine is what it was", func() error {
+		var left []string
+		for _, line := range strings.Split(m.left(t), "\n") {
+			if line != "" && !m.leaked(line) {
+				left = append(left, line)
 			}
 		}
-		left = append(left, line)
-	}
-	if text := strings.Join(left, "\n"); text != "" {
-		t.Errorf("the machine is not what it was:\n%s", text)
-	}
+		if left != nil {
+			return errors.New(strings.Join(left, "\n"))
+		}
+		return nil
+	})
+}
+
+// leaked tells whether a reference plugin explains what is left.
+func (m *machine) leaked(line string) bool {
+	return slices.ContainsFunc(m.net.AllTypes(), func(plugin string) bool {
+		pattern := leaksOfDead[plugin]
+		return pattern != "" && regexp.MustCompile(pattern).MatchString(line)
+	})
 }
 
 // plugins is a snapshot without what runtimes, not plugins, leave.
 func plugins(t *testing.T) *testnet.Snapshot {
 	t.Helper()
-	runtimes := regexp.MustCompile(`^(/run/(containerd|runc|libpod|containers|crun|lock|user|netns)(/.*)?|/var/lib/cni(/(results|cache)(/results)?)?)$`)
+	runtimes := regexp.MustCompile(
+		`^(/run/(containerd|runc|libpod|containers|lock|netns)(/.*)?|/var/lib/cni(/(results|cache)(/.*)?)?)$`)
 	return testnet.Take(t).Keep(func(o testnet.Object) bool {
 		return o.Section != testnet.Mounts && o.Section != testnet.Namespaces &&
 			(o.Section != testnet.Files || !runtimes.MatchString(o.Key))
@@ -196,6 +218,20 @@ func (m *machine) closed(t *testing.T) {
 	if _, err := m.Outside.Fetch(ctx, fmt.Sprintf("http://%s:%d/", m.Outside.HostV4, harness.Published)); err == nil {
 		t.Error("the port is still open")
 	}
+}
+
+// block is a block of docs/runtimes.md, which readers copy: the one after the line "<!-- block: NAME -->".
+func block(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs/runtimes.md"))
+	must(t, "read the page", err)
+	_, rest, found := strings.Cut(string(page), "<!-- block: "+name+" -->\n```")
+	_, rest, _ = strings.Cut(rest, "\n")
+	text, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatalf("docs/runtimes.md has no block %s", name)
+	}
+	return text
 }
 
 func must(t *testing.T, what string, err error) {

@@ -13,10 +13,25 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cni-chain/cni-chain/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(reported{m}) }
+func TestMain(m *testing.M) { harness.Main(reported{m}, shareNamespaces) }
+
+// shareNamespaces does what "ip netns add" and podman do when they are first called. Done later, it would put a second
+// mount over every namespace that there is.
+func shareNamespaces() error {
+	const dir = "/run/netns"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", dir, err)
+	}
+	return unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+}
 
 // reported runs the tests and tells their outcome as a table, which goes into the page when RUNTIMES_PAGE=write.
 type reported struct{ tests interface{ Run() int } }

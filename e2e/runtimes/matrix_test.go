@@ -59,10 +59,15 @@ func (r *row) try(column string, test func(t *testing.T)) {
 	r.cells[column] = "yes"
 }
 
+// remark adds to what the table says of a column.
+func (r *row) remark(column, format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf("%s, %s: %s", r.runtime, column, fmt.Sprintf(format, args...)))
+}
+
 // not says why a column does not apply.
 func (r *row) not(column, reason string) {
 	r.cells[column] = "–"
-	r.notes = append(r.notes, fmt.Sprintf("%s, %s: %s", r.runtime, column, reason))
+	r.remark(column, "%s", reason)
 }
 
 // skip is for a runtime that cannot run here.
