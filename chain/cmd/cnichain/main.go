@@ -13,6 +13,7 @@
 //	cnichain ls                                          the attachments of this host
 //	cnichain show CONTAINERID                            all that one of them has
 //	cnichain graph                                       a picture of its networks
+//	cnichain install --bin-dir DIR                       the links, where a runtime finds them
 //	cnichain schema [NAME]                               their JSON Schemas
 //
 // The exit status is 0 when all went well and 1 otherwise.
@@ -80,7 +81,7 @@ Plugins are looked for in CNI_PATH, beside this program, and in /opt/cni/bin.`,
 	}
 	root.AddCommand(
 		newAdd(nil), newCheck(nil), newDel(nil), newGC(nil), newStatus(nil), newTrace(), newDemo(),
-		newLs(), newShow(), newGraph(), newLint(), newMigrate(), newSchema(), newMan(),
+		newLs(), newShow(), newGraph(), newLint(), newMigrate(), newSchema(), newInstall(), newMan(),
 	)
 	return root
 }
