@@ -19,11 +19,11 @@ func check(ctx context.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	p := planOf(r, index)
 	source, err := ipamOf(r)
 	if err != nil {
 		return err
 	}
+	p := planOf(r, index, source)
 	errs := []error{checkContainer(r, p), checkGateway(r, p), checkForwarding(p)}
 	if len(p.masq) > 0 {
 		masq := masqueraderOf(r)
@@ -36,14 +36,17 @@ func check(ctx context.Context, r *request) error {
 }
 
 // planOf is what ADD must have planned, by its result.
-func planOf(r *request, index int) *plan {
+func planOf(r *request, index int, source ipam) *plan {
 	p := &plan{}
 	for _, ip := range r.Result.IPs {
 		prefix, ok := prefixOf(ip.Address)
 		if !ok || ip.Interface != nil && *ip.Interface != index {
 			continue
 		}
-		a := address{prefix, addrOf(ip.Gateway)}
+		a := address{prefix: prefix, gateway: addrOf(ip.Gateway)}
+		if s, ok := source.(*served); ok {
+			a.network = s.pool().Network(prefix.Addr())
+		}
 		p.addresses = append(p.addresses, a)
 		p.use(&r.Conf, a)
 	}

@@ -15,11 +15,20 @@ import (
 	"github.com/cni-chain/cni-chain/chain"
 )
 
-// address is an address of the container with its subnet, and the router there; gateway is not valid where there is
-// none.
+// address is an address of the container with its subnet, and the router there.
 type address struct {
 	prefix  netip.Prefix
-	gateway netip.Addr
+	gateway netip.Addr // not valid where there is none
+	// network is what the subnet is a part of, where the other parts are on other hosts; else not valid.
+	network netip.Prefix
+}
+
+// home is the address with the network that it is not masqueraded in.
+func (a address) home() netip.Prefix {
+	if a.network.IsValid() {
+		return netip.PrefixFrom(a.prefix.Addr(), a.network.Bits())
+	}
+	return a.prefix
 }
 
 // route is a route of the container. table nil is main, scope nil is what the kernel would choose.
@@ -51,7 +60,7 @@ type plan struct {
 	// asked are the routes as they were asked for, for the result; routes are those for the kernel, gateways filled in.
 	asked, routes []route
 	gateways      []netip.Prefix // for the bridge
-	masq          []netip.Prefix // addresses to masquerade, with their subnets
+	masq          []netip.Prefix // addresses to masquerade, with their subnets or networks
 	forward4      bool
 	forward6      bool
 }
@@ -120,7 +129,7 @@ func (p *plan) use(c *Config, a address) {
 	ip := a.prefix.Addr()
 	masq := c.IPMasq.of(ip) && !ip.IsLinkLocalUnicast()
 	if masq {
-		p.masq = append(p.masq, a.prefix)
+		p.masq = append(p.masq, a.home())
 	}
 	if masq || c.hasGateway() {
 		p.forward4 = p.forward4 || ip.Is4()
@@ -256,7 +265,7 @@ func within(text string, configured []address) (address, error) {
 	a := address{}
 	for _, c := range configured {
 		if c.prefix.Contains(ip) {
-			a = address{netip.PrefixFrom(ip, c.prefix.Bits()), c.gateway}
+			a = address{prefix: netip.PrefixFrom(ip, c.prefix.Bits()), gateway: c.gateway}
 		}
 	}
 	if strings.Contains(text, "/") {

@@ -41,13 +41,6 @@ func (s *served) add(ctx context.Context) (got answer, err error) {
 	if got.dns, err = s.dns(conf.ResolvConf); err != nil {
 		return answer{}, err
 	}
-	for i, given := range conf.Routes {
-		parsed, err := Route(given).parse(fmt.Sprintf("ipam.routes[%d]", i))
-		if err != nil {
-			return answer{}, err
-		}
-		got.routes = append(got.routes, parsed)
-	}
 	var lease pool.Lease
 	err = s.r.Do("lease addresses", func() (err error) {
 		lease, err = s.pool().Allocate(ctx, ownerOf(s.r), s.wishes())
@@ -59,10 +52,20 @@ func (s *served) add(ctx context.Context) (got answer, err error) {
 		// The undo after a signal: the context is over, the lock is still needed.
 		return s.pool().Release(context.WithoutCancel(ctx), ownerOf(s.r))
 	})
-	for _, a := range lease.Addresses {
-		got.addresses = append(got.addresses, address{a.Prefix, a.Gateway})
+	if err != nil {
+		return answer{}, err
 	}
-	return got, err
+	for _, a := range lease.Addresses {
+		got.addresses = append(got.addresses, address{a.Prefix, a.Gateway, a.Network})
+	}
+	for i, given := range lease.Routes {
+		parsed, err := Route(given).parse(fmt.Sprintf("ipam.routes[%d]", i))
+		if err != nil {
+			return answer{}, err
+		}
+		got.routes = append(got.routes, parsed)
+	}
+	return got, nil
 }
 
 // del names the addresses of the result too, in case that the pool's record of the attachment is lost.
@@ -125,12 +128,13 @@ func poolError(err error, unavailable uint) error {
 	var config *pool.ConfigError
 	var exhausted *pool.ExhaustedError
 	var taken *pool.TakenError
+	var notReady *pool.NotReadyError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &config):
 		return chain.Invalid(poolPath(config.Path), config.Value, "%s", config.Reason)
-	case errors.As(err, &exhausted), errors.As(err, &taken), unavailable == codeCheck:
+	case errors.As(err, &exhausted), errors.As(err, &taken), errors.As(err, &notReady), unavailable == codeCheck:
 		return chain.Errorf(unavailable, "%w", err)
 	}
 	return err

@@ -90,6 +90,15 @@ func (w world) left(t *testing.T) string {
 	return text
 }
 
+// subnetEnv is what flanneld writes.
+const subnetEnv = `FLANNEL_NETWORK=10.244.0.0/16
+FLANNEL_SUBNET=10.244.3.1/24
+FLANNEL_IPV6_NETWORK=fd00:244::/48
+FLANNEL_IPV6_SUBNET=fd00:244:0:3::1/64
+FLANNEL_MTU=1450
+FLANNEL_IPMASQ=true
+`
+
 func TestGolden(t *testing.T) {
 	ns := testnet.NewNS(t)
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -99,13 +108,16 @@ func TestGolden(t *testing.T) {
 	dir := t.TempDir()
 	resolvConf := filepath.Join(dir, "resolv.conf")
 	const content = "nameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch a.example b.example\noptions ndots:2\n"
-	err = os.WriteFile(resolvConf, []byte(content), 0o600)
-	if err != nil {
-		t.Fatal(err)
+	subnetFile, broken := filepath.Join(dir, "subnet.env"), filepath.Join(dir, "broken.env")
+	for path, text := range map[string]string{resolvConf: content, subnetFile: subnetEnv, broken: "FLANNEL_SUBNET=10.244.3.0/24\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			vars := map[string]string{"NS": ns.Path, "DATA": filepath.Join(dir, "data"), "RESOLVCONF": resolvConf}
+			vars := map[string]string{"NS": ns.Path, "DATA": filepath.Join(dir, "data"), "RESOLVCONF": resolvConf,
+				"SUBNETENV": subnetFile, "BROKENENV": broken}
 			w := newWorld(t, file, vars["DATA"])
 			w.reset(t)
 			chaintest.RunCase(t, &plugin, file, vars, func(t *testing.T, _ chaintest.Outcome) {

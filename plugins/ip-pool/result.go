@@ -35,10 +35,11 @@ func coded(err error, unavailable uint) error {
 	var config *pool.ConfigError
 	var exhausted *pool.ExhaustedError
 	var taken *pool.TakenError
+	var notReady *pool.NotReadyError
 	switch {
 	case errors.As(err, &config):
 		return chain.Invalid(place(config.Path), config.Value, "%s", config.Reason)
-	case errors.As(err, &exhausted), errors.As(err, &taken):
+	case errors.As(err, &exhausted), errors.As(err, &taken), errors.As(err, &notReady):
 		return chain.Errorf(unavailable, "%w", err)
 	}
 	return err
@@ -72,12 +73,12 @@ func dnsOf(r *request) (types.DNS, error) {
 }
 
 // result is an IPAM result: addresses without an interface, which is the caller's to say.
-func result(lease pool.Lease, routes []pool.Route, dns types.DNS) (*current.Result, error) {
+func result(lease pool.Lease, dns types.DNS) (*current.Result, error) {
 	r := &current.Result{CNIVersion: current.ImplementedSpecVersion, DNS: dns}
 	for _, a := range lease.Addresses {
 		r.IPs = append(r.IPs, &current.IPConfig{Address: ipNet(a.Prefix), Gateway: ip(a.Gateway)})
 	}
-	for i, route := range routes {
+	for i, route := range lease.Routes {
 		dst, err := netip.ParsePrefix(route.Dst)
 		if err != nil { // Validate has seen it
 			return nil, fmt.Errorf("ipam.routes[%d].dst: %w", i, err)

@@ -47,7 +47,7 @@ func add(ctx context.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	r.Result, err = result(lease, r.Conf.IPAM.Routes, dns)
+	r.Result, err = result(lease, dns)
 	return err
 }
 

@@ -25,7 +25,12 @@ type Config struct {
 	RangeStart string `json:"rangeStart,omitempty"`
 	RangeEnd   string `json:"rangeEnd,omitempty"`
 	Gateway    string `json:"gateway,omitempty"`
-	// Routes are handed on as they are.
+	// SubnetFile is a file of flanneld's, /run/flannel/subnet.env: it takes the place of the short form, with a set for
+	// each family in it. It is read each time that an address is leased, so that the range may change; leases of an
+	// earlier range stay. It need not be there before.
+	SubnetFile string `json:"subnetFile,omitempty"`
+	// Routes are handed on as they are. With a SubnetFile, one to each of its networks comes after them, with its MTU,
+	// unless there is one already.
 	Routes []Route `json:"routes,omitempty"`
 	// DataDir is the directory of the pools, default /run/cni-chain/pool. On a disk, leases outlive a reboot.
 	DataDir string `json:"dataDir,omitempty"`
@@ -77,14 +82,14 @@ func invalid(path string, value any, format string, args ...any) error {
 	return &ConfigError{Path: path, Value: value, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Validate checks all that can be checked without a request; its errors are *ConfigError. No range at all is valid
-// here, as a request may bring its own.
+// Validate checks all that can be checked without a request and without reading a file; its errors are *ConfigError. No
+// range at all is valid here, as a request may bring its own.
 func (c *Config) Validate() error {
-	if _, err := c.sets(nil); err != nil {
+	if _, err := c.sets(nil, nil); err != nil {
 		return err
 	}
 	for _, p := range []struct{ key, path string }{
-		{"dataDir", c.DataDir}, {"resolvConf", c.ResolvConf}, {"importFrom", c.ImportFrom},
+		{"dataDir", c.DataDir}, {"resolvConf", c.ResolvConf}, {"importFrom", c.ImportFrom}, {"subnetFile", c.SubnetFile},
 	} {
 		if p.path != "" && !filepath.IsAbs(p.path) {
 			return invalid(p.key, p.path, "an absolute path is needed: a plugin has no directory of its own")
@@ -100,6 +105,13 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// sameDst says whether both lead to the same destination.
+func (r Route) sameDst(o Route) bool {
+	a, errA := netip.ParsePrefix(r.Dst)
+	b, errB := netip.ParsePrefix(o.Dst)
+	return errA == nil && errB == nil && a == b
 }
 
 func (r Route) validate(path string) error {

@@ -23,7 +23,11 @@ import (
 // Check verifies that the owner holds an address, that all it holds is still its own, and that those of the given
 // addresses that lie in the pool's ranges are among them.
 func (p *Pool) Check(ctx context.Context, o owner.Owner, r Request, addresses []netip.Addr) error {
-	sets, err := p.conf.sets(r.Ranges)
+	file, err := p.conf.file()
+	if err != nil {
+		return err
+	}
+	sets, err := p.conf.sets(r.Ranges, file)
 	if err != nil {
 		return err
 	}
@@ -70,10 +74,14 @@ func foreign(sets []set, held record, addresses []netip.Addr) error {
 	return nil
 }
 
-// Status says whether an Allocate without wishes could work now: its directory can be written and no range set is
-// exhausted (*ExhaustedError).
+// Status says whether an Allocate without wishes could work now: the subnet file is there (*NotReadyError), the pool's
+// directory can be written and no range set is exhausted (*ExhaustedError).
 func (p *Pool) Status(ctx context.Context) error {
-	sets, err := p.conf.sets(nil)
+	file, err := p.conf.file()
+	if err != nil {
+		return err
+	}
+	sets, err := p.conf.sets(nil, file)
 	if err != nil {
 		return err
 	}
@@ -86,7 +94,7 @@ func (p *Pool) Status(ctx context.Context) error {
 			return err
 		}
 		s := &search{pool: p.name, dir: d, hints: newHints(d)}
-		_, _, err = s.choose(plan{sets, make([]netip.Addr, len(sets))}, pos)
+		_, _, err = s.choose(plan{sets: sets, wanted: make([]netip.Addr, len(sets))}, pos)
 		return err
 	})
 }

@@ -102,8 +102,8 @@ func (p *Pool) explain(err error) error {
 
 // Allocate leases the owner an address of each range set. When the owner holds addresses that fit the request already,
 // it returns those (Lease.Existing); when they do not fit, that is an error which changes nothing. After any error
-// nobody holds anything else than before. Errors are *ConfigError, *ExhaustedError, *TakenError, or of the file
-// system.
+// nobody holds anything else than before. Errors are *ConfigError, *NotReadyError, *ExhaustedError, *TakenError, or
+// of the file system.
 func (p *Pool) Allocate(ctx context.Context, o owner.Owner, r Request) (Lease, error) {
 	plan, err := p.conf.plan(r)
 	if err != nil {

@@ -16,7 +16,8 @@ type span struct {
 	path        string // where it stands in the configuration
 	bits        int    // the subnet's prefix length
 	first, last netip.Addr
-	gateway     netip.Addr // not valid where the subnet has none
+	gateway     netip.Addr   // not valid where the subnet has none
+	network     netip.Prefix // see Address
 }
 
 func (s span) contains(a netip.Addr) bool {
@@ -49,8 +50,9 @@ func (s set) String() string {
 	return strings.Join(names, ", ")
 }
 
-// sets are all range sets, in the order of host-local: the request's, then the short form, then "ranges".
-func (c *Config) sets(requested [][]Range) ([]set, error) {
+// sets are all range sets, in the order of host-local: the request's, then the short form or the subnet file in its
+// place, then "ranges".
+func (c *Config) sets(requested [][]Range, file *subnetFile) ([]set, error) {
 	var all []set
 	add := func(path string, ranges []Range) error {
 		s, err := newSet(path, ranges)
@@ -65,11 +67,20 @@ func (c *Config) sets(requested [][]Range) ([]set, error) {
 	short := Range{c.Subnet, c.RangeStart, c.RangeEnd, c.Gateway}
 	if short != (Range{}) {
 		s, err := short.resolve("")
+		if c.SubnetFile != "" {
+			err = invalid("subnetFile", c.SubnetFile,
+				"the range comes from this file; leave out subnet, rangeStart, rangeEnd and gateway")
+		}
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, set{spans: []span{s}})
 	}
+	ofFile, err := file.sets()
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, ofFile...)
 	for i, ranges := range c.Ranges {
 		if err := add(fmt.Sprintf("ranges[%d]", i), ranges); err != nil {
 			return nil, err

@@ -206,7 +206,7 @@ func TestBlocksAreCutByTheAddress(t *testing.T) {
 
 func TestTourEndsAtThePosition(t *testing.T) {
 	conf := Config{Ranges: [][]Range{{{Subnet: "10.0.0.0/29"}, {Subnet: "10.1.0.0/29"}, {Subnet: "10.2.0.0/29"}}}}
-	sets, err := conf.sets(nil)
+	sets, err := conf.sets(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

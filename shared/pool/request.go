@@ -6,6 +6,7 @@ package pool
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/cni-chain/cni-chain/shared/owner"
@@ -23,18 +24,28 @@ type Request struct {
 // plan is a request that has been checked against the ranges.
 type plan struct {
 	sets   []set
+	routes []Route
 	wanted []netip.Addr // per set; not valid where any will do
 }
 
 func (c *Config) plan(r Request) (plan, error) {
-	sets, err := c.sets(r.Ranges)
+	file, err := c.file()
+	if err != nil {
+		return plan{}, err
+	}
+	sets, err := c.sets(r.Ranges, file)
 	if err != nil {
 		return plan{}, err
 	}
 	if len(sets) == 0 {
-		return plan{}, invalid("ranges", "", "no range to lease from: give \"subnet\" or \"ranges\"")
+		return plan{}, invalid("ranges", "", "no range to lease from: give \"subnet\", \"ranges\" or \"subnetFile\"")
 	}
-	p := plan{sets, make([]netip.Addr, len(sets))}
+	p := plan{sets, slices.Clone(c.Routes), make([]netip.Addr, len(sets))}
+	for _, route := range file.routes() {
+		if !slices.ContainsFunc(c.Routes, route.sameDst) {
+			p.routes = append(p.routes, route)
+		}
+	}
 	for i, text := range r.IPs {
 		path := fmt.Sprintf("ips[%d]", i)
 		a, err := parseWanted(text)
@@ -81,14 +92,20 @@ func parseWanted(text string) (netip.Addr, error) {
 type Lease struct {
 	// Addresses are one of each range set, in order.
 	Addresses []Address
+	// Routes are the configured ones, and those to the networks of the subnet file.
+	Routes []Route
 	// Existing says that the attachment held them before: an ADD that fails must leave them.
 	Existing bool
 }
 
-// Address is an address with the length of its subnet's prefix. Gateway is not valid where the subnet has none.
+// Address is an address with the length of its subnet's prefix.
 type Address struct {
-	Prefix  netip.Prefix
+	Prefix netip.Prefix
+	// Gateway is not valid where the subnet has none.
 	Gateway netip.Addr
+	// Network is, where the address is of a subnet file, the network of all hosts: what goes there keeps its source
+	// address. Otherwise it is not valid.
+	Network netip.Prefix
 }
 
 // lease gives the addresses their prefix and gateway; ok is false unless they are one of each set, and those wanted.
@@ -96,10 +113,11 @@ func (p plan) lease(held []netip.Addr) (l Lease, ok bool) {
 	if len(held) != len(p.sets) {
 		return Lease{}, false
 	}
+	l.Routes = p.routes
 	for i, s := range p.sets {
 		for _, a := range held {
 			if r, ok := s.find(a); ok && (!p.wanted[i].IsValid() || p.wanted[i] == a) {
-				l.Addresses = append(l.Addresses, Address{netip.PrefixFrom(a, r.bits), r.gateway})
+				l.Addresses = append(l.Addresses, Address{netip.PrefixFrom(a, r.bits), r.gateway, r.network})
 				break
 			}
 		}

@@ -23,7 +23,7 @@ var large = Config{Subnet: "10.0.0.0/16"}
 // fill leases n addresses, one after another, without the ceremony of Allocate.
 func fill(t testing.TB, p *Pool, n int) {
 	t.Helper()
-	sets, err := p.conf.sets(nil)
+	sets, err := p.conf.sets(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sets, _ := conf.sets(nil)
+		sets, _ := conf.sets(nil, nil)
 		for _, s := range sets {
 			holdRanges(t, s)
 		}
