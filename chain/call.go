@@ -5,7 +5,6 @@ package chain
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,8 +40,8 @@ type call struct {
 	log     io.Writer
 	deliver func(types.Result) error
 	stdout  io.Writer
-	// listen makes signals cancel; nil where the process is not the plugin's.
-	listen func(context.CancelCauseFunc)
+	// ownProcess: the process is the plugin's, and so are its signals.
+	ownProcess bool
 }
 
 // header is what the frame itself reads of a configuration, whatever the link.

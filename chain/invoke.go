@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -107,10 +106,11 @@ func (p *Plugin[C]) checkPlace(cmd string, prev *current.Result) error {
 func (p *Plugin[C]) step(ctx context.Context, c *call, r *Request[C]) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r.ctx = ctx
-	if c.listen != nil {
-		r.listen = sync.OnceFunc(func() { c.listen(cancel) })
+	if c.ownProcess {
+		signals := withSignals(ctx, cancel)
+		ctx, r.hold = signals, signals.hold
 	}
+	r.ctx = ctx
 	defer func() {
 		if v := recover(); v != nil {
 			err = &Error{Code: CodeInternal, Err: fmt.Errorf("panic: %v (a bug, please report it)", v), Details: string(debug.Stack())}

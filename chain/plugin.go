@@ -5,11 +5,8 @@ package chain
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/containernetworking/cni/pkg/types"
 )
@@ -62,18 +59,19 @@ type Process struct {
 }
 
 // Main runs the plugin as the CNI specification says and exits: environment and stdin in, one JSON document out, exit
-// status 0 or 1. SIGTERM and SIGINT stop it before its next step and undo those done. A link's main is this one call.
+// status 0 or 1. From the first step on that can be undone, SIGTERM and SIGINT do nothing until the link waits for
+// something and for ctx.Done(): then they end the waiting, and what was done is undone. A link's main is this one call.
 func (p *Plugin[C]) Main() {
 	proc := Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Getenv}
-	os.Exit(p.run(context.Background(), proc, onSignal))
+	os.Exit(p.run(context.Background(), proc, true))
 }
 
 // Run is Main with the process as a parameter, and no ear for signals but the context; it returns the exit status.
 func (p *Plugin[C]) Run(ctx context.Context, proc Process) int {
-	return p.run(ctx, proc, nil)
+	return p.run(ctx, proc, false)
 }
 
-func (p *Plugin[C]) run(ctx context.Context, proc Process, listen func(context.CancelCauseFunc)) int {
+func (p *Plugin[C]) run(ctx context.Context, proc Process, own bool) int {
 	cmd := proc.Env("CNI_COMMAND")
 	if cmd == "" {
 		p.about(proc.Stderr)
@@ -81,7 +79,7 @@ func (p *Plugin[C]) run(ctx context.Context, proc Process, listen func(context.C
 	}
 	c, err := readCall(cmd, proc)
 	if err == nil {
-		c.listen = listen
+		c.ownProcess = own
 		err = p.invoke(ctx, c)
 	}
 	if err != nil {
@@ -89,15 +87,6 @@ func (p *Plugin[C]) run(ctx context.Context, proc Process, listen func(context.C
 		return 1
 	}
 	return 0
-}
-
-// onSignal cancels on SIGTERM and SIGINT. It is called at the first step that there is something to undo of: the
-// runtime's machinery for signals costs two threads, a sixth of the start of a process (docs/benchmarks.md), and until
-// then a signal may simply end it.
-func onSignal(cancel context.CancelCauseFunc) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	go func() { cancel(fmt.Errorf("signal: %s", <-signals)) }()
 }
 
 // Invoke runs one verb in process, without environment, stdin and stdout: what an embedding program and tests use.

@@ -40,7 +40,7 @@ type Request[C any] struct {
 	Call *CmdArgs
 
 	ctx     context.Context
-	listen  func() // for signals, from the first step on that can be undone
+	hold    func() // keeps signals from the process, from the first step on that can be undone
 	sandbox *os.File
 	logFile *os.File
 	undo    []undoStep
@@ -56,8 +56,8 @@ type undoStep struct {
 // takes the change back when a later step, the result or the process fails; it runs only after a do that succeeded.
 // When do fails it must have left nothing.
 func (r *Request[C]) Do(what string, do, undo func() error) error {
-	if undo != nil && r.listen != nil {
-		r.listen()
+	if undo != nil && r.hold != nil {
+		r.hold()
 	}
 	if r.ctx.Err() != nil {
 		return Errorf(CodeTryAgain, "%s: stopped: %w", what, context.Cause(r.ctx))
