@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -134,19 +135,27 @@ func (s *Socket) ReadPart(f func(Message) error) error {
 // few times: with an answer that is not read, nobody knows what the kernel did.
 func (s *Socket) receive() ([]byte, error) {
 	for tries := 1; ; tries++ {
-		n, _, flags, _, err := unix.Recvmsg(s.fd, s.buf, nil, unix.MSG_DONTWAIT)
+		n, err := s.read()
 		switch {
-		case errors.Is(err, unix.EAGAIN):
+		case err == unix.EAGAIN:
 			return nil, unix.EAGAIN
-		case err != nil && (tries < readTries || errors.Is(err, unix.EINTR)):
+		case err != 0 && (tries < readTries || err == unix.EINTR):
 			continue
-		case err != nil:
+		case err != 0:
 			return nil, os.NewSyscallError("receive from the kernel", err)
-		case flags&unix.MSG_TRUNC != 0:
+		case n > len(s.buf):
 			return nil, fmt.Errorf("receive from the kernel: an answer larger than %d bytes", len(s.buf))
 		}
 		return s.buf[:n], nil
 	}
+}
+
+// read reads one datagram and returns how long it is, also where the buffer is shorter. It never blocks; so the Go
+// scheduler need not know of the call, which else may start a thread for what the process could do meanwhile.
+func (s *Socket) read() (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(&s.buf[0])),
+		uintptr(len(s.buf)), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+	return int(n), errno
 }
 
 // Message is one netlink message that was received.
