@@ -140,7 +140,7 @@ func (c *containerd) kill(t *testing.T, id string) {
 // runCtr starts a container and returns its address.
 func (c *containerd) runCtr(t *testing.T, id, root string) (container *exec.Cmd, address string) {
 	t.Helper()
-	container = c.ctr("run", "--cni", "--rootfs", root, id, "/bin/busybox", "sh", "-c",
+	container = c.ctr("run", "--cni", "--cgroup", cgroup()+"/"+id, "--rootfs", root, id, "/bin/busybox", "sh", "-c",
 		"busybox ip -o -4 addr show eth0; exec "+strings.Join(serve, " "))
 	stdout, err := container.StdoutPipe()
 	must(t, "pipe", err)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/e2e/harness"
@@ -159,6 +160,30 @@ func (m *machine) leaked(line string) bool {
 		pattern := leaksOfDead[plugin]
 		return pattern != "" && regexp.MustCompile(pattern).MatchString(line)
 	})
+}
+
+// powerCut takes what the chains have in memory: namespaces, bridges, rules, and files in /run.
+func (m *machine) powerCut(t *testing.T) {
+	t.Helper()
+	for _, pattern := range []string{"cni-*", "netns-*"} { // containerd's, podman's
+		names, err := filepath.Glob("/run/netns/" + pattern)
+		must(t, "list namespaces", err)
+		for _, name := range names {
+			must(t, "lose "+name, errors.Join(unix.Unmount(name, unix.MNT_DETACH), os.Remove(name)))
+		}
+	}
+	var links []netlink.Link
+	eventually(t, "list links", func() (err error) { // namespaces are being taken down, which interrupts it
+		links, err = netlink.LinkList()
+		return err
+	})
+	for _, link := range links {
+		if link.Type() == "bridge" || strings.HasPrefix(link.Attrs().Name, "bwp") { // bandwidth's
+			must(t, "lose "+link.Attrs().Name, netlink.LinkDel(link))
+		}
+	}
+	run(t, exec.Command("nft", "flush", "ruleset"))
+	must(t, "lose the leases", os.RemoveAll("/run/cni-chain"))
 }
 
 // plugins is a snapshot without what runtimes, not plugins, leave.

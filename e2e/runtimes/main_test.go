@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ import (
 	"github.com/cni-chain/cni-chain/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(reported{m}, shareNamespaces) }
+func TestMain(m *testing.M) { harness.Main(reported{m}, shareNamespaces, ownLocks) }
 
 // shareNamespaces does what "ip netns add" and podman do when they are first called. Done later, it would put a second
 // mount over every namespace that there is.
@@ -33,10 +34,34 @@ func shareNamespaces() error {
 	return unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
 }
 
+// ownLocks keeps podman's, which are in shared memory, apart from those of the machine's podman.
+func ownLocks() error { return unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777") }
+
+// cgroup is what all cgroups of containers are under: runtimes leave some.
+func cgroup() string { return fmt.Sprintf("/cni-chain-e2e-%d", os.Getpid()) }
+
+// removeCgroups removes those left, the inner ones first, in every hierarchy.
+func removeCgroups() {
+	roots, _ := filepath.Glob("/sys/fs/cgroup/*" + cgroup())
+	for _, root := range append(roots, "/sys/fs/cgroup"+cgroup()) {
+		var dirs []string
+		_ = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return nil
+		})
+		for _, dir := range slices.Backward(dirs) {
+			_ = unix.Rmdir(dir)
+		}
+	}
+}
+
 // reported runs the tests and tells their outcome as a table, which goes into the page when RUNTIMES_PAGE=write.
 type reported struct{ tests interface{ Run() int } }
 
 func (r reported) Run() int {
+	defer removeCgroups()
 	code := r.tests.Run()
 	if len(matrix.rows) == 0 {
 		return code
