@@ -16,9 +16,9 @@
 //     frame's business; a method Validate on the pointer says with [Invalid] what else may not be. Capabilities are
 //     fields of a struct with the tag "runtimeConfig".
 //   - Plan first, change then, each change by [Request.Do] with its undo. When a later step fails, when the result
-//     cannot be delivered, on a panic, on SIGTERM and SIGINT while it waits the frame undoes what was done: a failed ADD
-//     leaves the link's part of the world as it was. Whoever waits does it with ctx: signals are heard from the first
-//     ctx.Done() on.
+//     cannot be delivered, on a panic, on SIGTERM and SIGINT while it waits, the frame undoes what was done: a failed
+//     ADD leaves the link's part of the world as it was. Whoever waits does it with ctx: signals are heard from the
+//     first ctx.Done() on.
 //   - Extend [Request.Result]: it starts as a copy of prevResult and is printed in the version that the configuration
 //     asks for, with all that the link did not touch.
 //   - Del has [Request.Network], [Request.ContainerID] and [Request.IfName], and nothing else to rely on: no namespace,
