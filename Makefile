@@ -122,11 +122,14 @@ bin/tools/staticcheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	@cd tools && $(GO) build -o ../$@ honnef.co/go/tools/cmd/staticcheck
 
-# Written by programs, committed, and held to what they are written from by tests.
-generate: ## schemas/ out of the links' source code, docs/lint.md out of lint's rules and cases
+# Written by programs, committed, and held to what they are written from by tests. docs/debugging.md shows times of day, so
+# it is written only when it has to be: go test -run TestDebugging -update ./chain/cmd/cnichain
+generate: build ## schemas/ from the links' source, pages from what they show, the demo's picture
 	@$(GO) run ./chain/cmd/cnichain/internal/schema/gen
 	@$(GO) test -count=1 ./chain/cmd/cnichain/internal/lint -run 'TestCases|TestPage' -update >/dev/null
-	@git --no-pager diff --stat -- schemas docs/lint.md chain/cmd/cnichain/internal/lint/testdata
+	@$(GO) test -count=1 ./docs/write-a-link/static-arp -run TestPage -update >/dev/null
+	@bin/cnichain demo --svg docs/demo.svg >/dev/null
+	@git --no-pager diff --stat -- schemas docs chain/cmd/cnichain/internal/lint/testdata
 
 bin/tools/go-md2man: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)

@@ -58,7 +58,7 @@ func (s *svg) put(format string, args ...any) {
 
 // document draws all that was laid out.
 func (s *svg) document(t *topology.Topology) string {
-	const edge = 1 // for the frames' width
+	const edge = 8 // around it, on whatever page it is
 	for _, c := range s.top {
 		s.width = max(s.width, c.x+c.w)
 	}
