@@ -53,7 +53,7 @@ func startContainerd(t *testing.T) *containerd {
 	must(t, "write its configuration", os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600))
 	c := &containerd{dir: dir}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	t.Cleanup(func() { c.stop(unix.SIGTERM) })
+	t.Cleanup(c.end)
 	c.start(t)
 	return c
 }
@@ -74,6 +74,17 @@ func (c *containerd) start(t *testing.T) {
 func (c *containerd) stop(signal os.Signal) {
 	_ = c.daemon.Process.Signal(signal)
 	_ = c.daemon.Wait()
+}
+
+// end ends the containers that a failed test has left, and the daemon.
+func (c *containerd) end() {
+	for _, namespace := range []string{"default", "k8s.io"} {
+		tasks, _ := c.ctr("--namespace", namespace, "task", "ls", "--quiet").Output()
+		for _, id := range strings.Fields(string(tasks)) {
+			_ = c.ctr("--namespace", namespace, "task", "delete", "--force", id).Run()
+		}
+	}
+	c.stop(unix.SIGTERM)
 }
 
 // logged shows what the daemon said when the test has failed.

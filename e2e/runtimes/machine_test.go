@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ func each(t *testing.T, runtime string, programs []string, test func(t *testing.
 			}
 			n := harness.Load(t, harness.Example(example))
 			m := &machine{World: harness.NewWorld(t, n), net: n}
+			m.powerCut(t) // nothing is there of the row before
 			install(t, example)
 			test(t, r, m)
 		})
@@ -184,6 +186,34 @@ func (m *machine) powerCut(t *testing.T) {
 	}
 	run(t, exec.Command("nft", "flush", "ruleset"))
 	must(t, "lose the leases", os.RemoveAll("/run/cni-chain"))
+}
+
+// parent is the process that has started another.
+func parent(t *testing.T, pid int) (ppid int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, "read the status of a process", err)
+	_, rest, _ := strings.Cut(string(status), "\nPPid:")
+	_, err = fmt.Sscan(rest, &ppid)
+	must(t, "find its parent", err)
+	return ppid
+}
+
+// children are the processes that a process has started.
+func children(t *testing.T, pid int) (pids []int) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	must(t, "list its threads", err)
+	for _, file := range files {
+		list, err := os.ReadFile(file)
+		must(t, "read its children", err)
+		for _, field := range strings.Fields(string(list)) {
+			child, err := strconv.Atoi(field)
+			must(t, "read "+field, err)
+			pids = append(pids, child)
+		}
+	}
+	return pids
 }
 
 // plugins is a snapshot without what runtimes, not plugins, leave.

@@ -84,7 +84,6 @@ func TestPodman(t *testing.T) {
 		addConflist(t, file)
 		m.also = harness.Load(t, file)
 		p := newPodman(t)
-		m.powerCut(t) // as later, for the sake of comparison
 		m.look(t)
 		first := m.net.List.Name
 		if m.asks() {
