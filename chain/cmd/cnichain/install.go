@@ -104,7 +104,11 @@ func (f *installFlags) run(ctx context.Context, w io.Writer) error {
 				return err
 			}
 		}
-		return install.Uninstall(f.binDir, f.confDir, report)
+		err := install.Uninstall(f.binDir, f.confDir, report)
+		if errors.Is(err, install.ErrNothing) { // as it is to be: a pod that starts again does this twice
+			_, err = fmt.Fprintln(w, err)
+		}
+		return err
 	}
 	program, err := os.Executable()
 	if err != nil {

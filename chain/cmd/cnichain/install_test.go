@@ -44,6 +44,7 @@ func TestInstall(t *testing.T) {
 	}
 	h.chain("del", "bridge.conflist", "blue")
 	contains(t, h.run(uninstall...), "removed    "+bin+"/port-map\n")
+	contains(t, h.run(uninstall...), "nothing there was installed by cnichain")
 	for _, dir := range []string{bin, conf} {
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("%v is left (%v)", left, err)

@@ -15,9 +15,13 @@ import (
 // ErrLeft says that something was left because it is not what Install wrote.
 var ErrLeft = errors.New("some files are not as they were installed, and were left")
 
+// ErrNothing says that there is no record of an installation: there was none, or it has been removed.
+var ErrNothing = errors.New("nothing there was installed by cnichain (there is no " + recordName +
+	"): what a package or make has installed, it removes")
+
 // Uninstall removes what Install has put into the directories: conflists first, so that no runtime uses a network whose
 // plugins are gone. A file that has been changed since is somebody else's and stays; then the error is ErrLeft. The
-// directories stay too.
+// directories stay too. Where there is nothing to remove, the error is ErrNothing.
 func Uninstall(binDir, confDir string, report func(Outcome)) error {
 	known, left := 0, false
 	for _, dir := range []string{confDir, binDir} {
@@ -41,8 +45,7 @@ func Uninstall(binDir, confDir string, report func(Outcome)) error {
 	}
 	switch {
 	case known == 0:
-		return fmt.Errorf("nothing there was installed by cnichain (there is no %s): what a package or make has installed, "+
-			"it removes", recordName)
+		return ErrNothing
 	case left:
 		return ErrLeft
 	}
