@@ -62,6 +62,16 @@ install-man: man ## those pages, into $(DESTDIR)$(MANDIR)/man8
 	install -d $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 bin/man/*.8 $(DESTDIR)$(MANDIR)/man8/
 
+.PHONY: dist packages
+dist: export GOFLAGS = -buildvcs=true
+dist: man ## archives, .deb and .rpm of this commit, into bin/dist; ARCH=amd64,arm64 for some of the architectures
+	@cd packaging && $(GO) build -o ../bin/tools/packaging .
+	@bin/tools/packaging -root . $(if $(ARCH),-arch $(ARCH))
+
+packages: NEEDS += rpm:rpm
+packages: deps ## what make dist makes, installed, upgraded under load and removed, each in a root of its own
+	@cd packaging && TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 20m $(RUN) ./...
+
 ##@ Trying and testing
 
 demo: build ## two containers, a bridge, a port and a page, told step by step in namespaces of their own
