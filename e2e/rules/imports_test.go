@@ -56,7 +56,7 @@ var areas = []area{
 		name:   "plugins",
 		within: under("plugins"),
 		allow: append(slices.Concat(protocol, linux), cniPkg+"invoke", own+"chain", own+"shared/",
-			"github.com/containernetworking/plugins/pkg/"),
+			own+"plugins/ip-pool/leasing", "github.com/containernetworking/plugins/pkg/"),
 		why: "a link is the frame, what links share, and its own step",
 	},
 }

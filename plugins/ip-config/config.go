@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/plugins/ip-pool/leasing"
 	"github.com/cni-chain/cni-chain/shared/pool"
 )
 
@@ -140,7 +141,7 @@ func (c *Config) validateIPAM() error {
 	if err := chain.Decode(c.IPAM, "ipam", &conf); err != nil {
 		return err
 	}
-	return poolError(conf.Validate(), chain.CodeConfig)
+	return leasing.Error(conf.Validate(), chain.CodeConfig)
 }
 
 // ipamType is the name of the IPAM plugin, "" without one.

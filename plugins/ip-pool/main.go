@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 
 	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/plugins/ip-pool/leasing"
 	"github.com/cni-chain/cni-chain/shared/pool"
 )
 
@@ -57,7 +58,7 @@ func (c *Config) Validate() error {
 	if err := chain.Decode(c.ipam, "ipam", &c.IPAM); err != nil {
 		return err
 	}
-	return coded(c.IPAM.Validate(), chain.CodeConfig)
+	return leasing.Error(c.IPAM.Validate(), chain.CodeConfig)
 }
 
 var plugin = chain.Plugin[Config]{

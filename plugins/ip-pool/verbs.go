@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/plugins/ip-pool/leasing"
 	"github.com/cni-chain/cni-chain/shared/netns"
 	"github.com/cni-chain/cni-chain/shared/owner"
 	"github.com/cni-chain/cni-chain/shared/pool"
@@ -21,12 +22,16 @@ type request = chain.Request[Config]
 
 func poolOf(r *request) *pool.Pool { return pool.Open(r.Network, r.Conf.IPAM) }
 
+func wishes(r *request) pool.Request {
+	return leasing.Wishes(r.Args, r.Conf.Args.CNI.IPs, r.Conf.RuntimeConfig.IPs, r.Conf.RuntimeConfig.IPRanges)
+}
+
 func ownerOf(r *request) owner.Owner {
 	return owner.Owner{Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName}
 }
 
 func add(ctx context.Context, r *request) error {
-	dns, err := dnsOf(r)
+	dns, err := leasing.DNS(r.Conf.IPAM.ResolvConf, r.Log)
 	if err != nil {
 		return err
 	}
@@ -36,7 +41,7 @@ func add(ctx context.Context, r *request) error {
 		if err == nil && lease.Existing {
 			err = refuseLive(r, lease)
 		}
-		return coded(err, chain.CodeTryAgain)
+		return leasing.Error(err, chain.CodeTryAgain)
 	}, func() error {
 		if lease.Existing {
 			return nil // as it was found
@@ -96,7 +101,7 @@ func del(ctx context.Context, r *request) error {
 }
 
 func check(ctx context.Context, r *request) error {
-	return coded(poolOf(r).Check(ctx, ownerOf(r), wishes(r), ownOf(r)), chain.CodeStep)
+	return leasing.Error(poolOf(r).Check(ctx, ownerOf(r), wishes(r), ownOf(r)), chain.CodeStep)
 }
 
 // ownOf are the addresses of prevResult that are on the container's interface, or on none in particular.
@@ -127,7 +132,7 @@ func gc(ctx context.Context, r *request) error {
 }
 
 func status(ctx context.Context, r *request) error {
-	_, err := dnsOf(r)
+	_, err := leasing.DNS(r.Conf.IPAM.ResolvConf, r.Log)
 	if err := errors.Join(poolOf(r).Status(ctx), err); err != nil {
 		return chain.Errorf(chain.CodeNotAvailable, "%w", err)
 	}
