@@ -151,9 +151,9 @@ func TestNonsenseFromIPAM(t *testing.T) {
 func TestHangingIPAM(t *testing.T) {
 	w := newWorld(t)
 	dir := w.install("fake-hang")
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	before := w.snapshot()
+	ctx := late{t.Context(), make(chan struct{})}
+	onceRunning(ctx, dir, func() { close(ctx.passed) })
 	o := chaintest.RunContext(ctx, t, plugin, w.call("ADD", ipamConf("fake-hang"), w.prev()))
 	o.Fails(t, chain.CodeTryAgain, `"fake-hang"`, "ipamTimeout")
 	w.same(before)
@@ -162,22 +162,44 @@ func TestHangingIPAM(t *testing.T) {
 	}
 }
 
-// TestInterruptedIPAM: on SIGTERM as well.
-func TestInterruptedIPAM(t *testing.T) {
-	w := newWorld(t)
-	dir := w.install("fake-hang")
-	ctx, cancel := context.WithCancel(t.Context())
+// late is a context with a deadline that passes when the test wants it, however slow the machine is.
+type late struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (l late) Done() <-chan struct{} { return l.passed }
+
+func (l late) Err() error {
+	select {
+	case <-l.passed:
+		return context.DeadlineExceeded
+	default:
+		return l.Context.Err() // the end of the test
+	}
+}
+
+// onceRunning does something when the IPAM plugin installed in dir has begun with its ADD.
+func onceRunning(ctx context.Context, dir string, do func()) {
 	go func() {
-		for { // until the plugin runs
-			if _, err := os.Stat(filepath.Join(dir, "env-ADD")); err == nil || ctx.Err() != nil {
-				cancel()
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(dir, "env-ADD")); err == nil {
+				do()
 				return
 			}
 			time.Sleep(time.Millisecond)
 		}
 	}()
+}
+
+// TestInterruptedIPAM: on SIGTERM as well.
+func TestInterruptedIPAM(t *testing.T) {
+	w := newWorld(t)
+	dir := w.install("fake-hang")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	onceRunning(ctx, dir, cancel)
 	chaintest.RunContext(ctx, t, plugin, w.call("ADD", ipamConf("fake-hang"), w.prev())).Fails(t, chain.CodeTryAgain, "signal")
-	cancel()
 	if got := read(t, filepath.Join(dir, "calls")); got != "ADD DEL " {
 		t.Errorf("calls: %s", got)
 	}
