@@ -82,11 +82,24 @@ test: deps build build-faults upstream bin/tools/testsum ## everything: unit, ke
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 
+# flanneld needs a C compiler for a backend that is not used here.
+multihost: NEEDS += etcd:etcd-server nsenter:util-linux gcc:build-essential
+multihost: deps build upstream bin/multihost/flanneld ## three hosts with flannel and etcd, and what reaches whom
+	@cd e2e/multihost && TESTNET=$(TESTNET) $(GO) test -count=1 -v -timeout 10m $(RUN) .
+
+bin/multihost/flanneld: e2e/multihost/go.mod e2e/multihost/go.sum
+	@mkdir -p $(@D)
+	@echo "building flanneld, once: some minutes"
+	@cd $(<D) && CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w' -o ../../$@ github.com/flannel-io/flannel
+
 faults: deps build build-faults upstream ## every link fails at every point: an hour, and docs/reliability.md
 	@rm -f bin/faults.table; export FAULTS=all FAULTS_TABLE=$(CURDIR)/bin/faults.table TESTNET=$(TESTNET); \
 	for shard in 0/3 1/3 2/3; do FAULTS_SHARD=$$shard $(GO) test -count=1 -timeout 150m $(RUN) ./e2e/faults & done; \
 	status=0; for job in $$(jobs -p); do wait $$job || status=1; done; \
 	$(GO) run ./e2e/faults/page -page docs/reliability.md bin/faults.table; exit $$status
+
+runtimes: deps build upstream ## the chain under containerd, podman and their like: a table, and docs/runtimes.md
+	@cd e2e/runtimes && RUNTIMES_PAGE=write TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 10m $(RUN)
 
 # The links with a switch by which tests fail a step (chain/internal/fault).
 build-faults:
@@ -152,5 +165,5 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build build-faults faults fuzz upstream install man install-man demo test bench deps lint fmt generate clean \
+.PHONY: build build-faults faults runtimes fuzz upstream install man install-man demo test bench deps lint fmt generate clean \
         help
