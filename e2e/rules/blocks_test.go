@@ -26,7 +26,8 @@ func TestBlocks(t *testing.T) {
 // blocks are a page's code blocks behind a line "<!-- block: NAME -->", by name.
 func blocks(page string) map[string]string {
 	found := map[string]string{}
-	for _, m := range regexp.MustCompile("(?s)<!-- block: ([^>]*) -->\n```[a-z]*\n(.*?)```\n").FindAllStringSubmatch(page, -1) {
+	block := regexp.MustCompile("(?s)<!-- block: ([^>]*) -->\n```[a-z]*\n(.*?)```\n")
+	for _, m := range block.FindAllStringSubmatch(page, -1) {
 		found[m[1]] = m[2]
 	}
 	return found
