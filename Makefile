@@ -165,5 +165,5 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	   /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: build build-faults faults runtimes fuzz upstream install man install-man demo test bench deps lint fmt generate clean \
-        help
+.PHONY: build build-faults faults runtimes fuzz upstream install man install-man demo test bench deps lint fmt \
+        generate clean help

@@ -111,7 +111,7 @@ func TestCtr(t *testing.T) {
 			container, address = c.runCtr(r.t, id, root)
 			fetch(t, m.Host, address, harness.Service)
 		})
-		r.not(port, "ctr has no option for it")
+		r.not(port, "`ctr` has no option for it")
 		r.try(dns, func(t *testing.T) {
 			page, want := fetch(t, m.Host, address, harness.Service), m.servers()
 			if !strings.Contains(page, "nameserver "+want[0]+"\n") {
@@ -124,8 +124,7 @@ func TestCtr(t *testing.T) {
 			c.kill(t, id)
 			if !m.net.OursOnly() {
 				id = "another"
-				r.remark(restart, "in `%s` with another container ID, as host-local and bandwidth refuse one whose DEL never came",
-					r.conflist)
+				r.remark(restart, "under another ID, after a DEL by hand: host-local and bandwidth refuse one whose DEL never came")
 				must(t, "DEL by hand", m.net.Attach(&testnet.NS{}, "default-e2e").Del())
 			}
 			container, address = c.runCtr(r.t, id, root)

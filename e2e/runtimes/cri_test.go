@@ -91,37 +91,17 @@ func (k *kubelet) polled(t *testing.T) (stop func()) {
 
 // pod is a sandbox with a web server in it.
 type pod struct {
-	config             *cri.PodSandboxConfig
-	sandbox, container string
-	address            string
+	config           *cri.PodSandboxConfig
+	sandbox, address string
 }
 
-// Rates are in bits a second, of the annotations that Kubernetes documents for them.
-const (
-	ingress = 8_000_000
-	egress  = 4_000_000
-)
-
-// podConfig is what the kubelet says of a pod with a hostPort, a dnsConfig, and the bandwidth annotations.
-func podConfig(name string, attempt uint32) *cri.PodSandboxConfig {
-	var mappings []*cri.PortMapping
-	for _, protocol := range []cri.Protocol{cri.Protocol_TCP, cri.Protocol_UDP} {
-		mappings = append(mappings, &cri.PortMapping{
-			Protocol: protocol, ContainerPort: harness.Service, HostPort: harness.Published,
-		})
-	}
-	return &cri.PodSandboxConfig{
-		Metadata: &cri.PodSandboxMetadata{Name: name, Uid: "uid-" + name, Namespace: "default", Attempt: attempt},
-		Hostname: name,
-		DnsConfig: &cri.DNSConfig{
-			Servers: []string{"198.51.100.7"}, Searches: []string{"default.svc.example"}, Options: []string{"ndots:5"},
-		},
-		PortMappings: mappings,
-		Annotations: map[string]string{
-			"kubernetes.io/ingress-bandwidth": fmt.Sprint(ingress), "kubernetes.io/egress-bandwidth": fmt.Sprint(egress),
-		},
-		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: cgroup()},
-	}
+// podConfig is what the kubelet says of a pod: the block of docs/runtimes.md.
+func podConfig(t *testing.T, attempt uint32) *cri.PodSandboxConfig {
+	t.Helper()
+	var config cri.PodSandboxConfig
+	must(t, "decode pod.json", json.Unmarshal([]byte(block(t, "pod.json")), &config))
+	config.Metadata.Attempt, config.Linux.CgroupParent = attempt, cgroup()
+	return &config
 }
 
 // start runs the pod as the kubelet does: the sandbox, then the container in it.
@@ -131,19 +111,14 @@ func (k *kubelet) start(t *testing.T, config *cri.PodSandboxConfig) *pod {
 	sandbox, err := k.RunPodSandbox(soon(t), &cri.RunPodSandboxRequest{Config: config})
 	must(t, "RunPodSandbox", err)
 	p.sandbox = sandbox.PodSandboxId
+	var web cri.ContainerConfig
+	must(t, "decode container.json", json.Unmarshal([]byte(block(t, "container.json")), &web))
+	web.Metadata.Attempt, web.Image.Image = config.Metadata.Attempt, image
 	created, err := k.CreateContainer(soon(t), &cri.CreateContainerRequest{
-		PodSandboxId: p.sandbox,
-		Config: &cri.ContainerConfig{
-			Metadata: &cri.ContainerMetadata{Name: "web", Attempt: config.Metadata.Attempt},
-			Image:    &cri.ImageSpec{Image: image},
-			Command:  serve,
-			Linux:    &cri.LinuxContainerConfig{},
-		},
-		SandboxConfig: config,
+		PodSandboxId: p.sandbox, Config: &web, SandboxConfig: config,
 	})
 	must(t, "CreateContainer", err)
-	p.container = created.ContainerId
-	_, err = k.StartContainer(soon(t), &cri.StartContainerRequest{ContainerId: p.container})
+	_, err = k.StartContainer(soon(t), &cri.StartContainerRequest{ContainerId: created.ContainerId})
 	must(t, "StartContainer", err)
 	status, _ := k.sandbox(t, p)
 	p.address = status.Network.GetIp()
@@ -202,7 +177,7 @@ func TestCRI(t *testing.T) {
 		defer func() { stop() }()
 		var web *pod
 		r.try(attach, func(t *testing.T) {
-			web = k.start(r.t, podConfig("web", 0))
+			web = k.start(r.t, podConfig(t, 0))
 			fetch(t, m.Host, web.address, harness.Service)
 			m.limited(t, r, web)
 		})
@@ -237,7 +212,8 @@ func (k *kubelet) restarts(t *testing.T, m *machine, web *pod) {
 	k.containerd.start(t)
 	eventually(t, "the node is ready", func() error { return k.ready(soon(t)) })
 	m.published(t)
-	if status, _ := k.sandbox(t, web); status.State != cri.PodSandboxState_SANDBOX_READY || status.Network.Ip != web.address {
+	status, _ := k.sandbox(t, web)
+	if status.State != cri.PodSandboxState_SANDBOX_READY || status.Network.Ip != web.address {
 		t.Errorf("after the restart, the sandbox is %v", status)
 	}
 }
@@ -276,7 +252,7 @@ func (k *kubelet) follows(t *testing.T, r *row, m *machine, dead *pod) *pod {
 	must(t, "the sandbox is dead", k.notReady(t, dead))
 	_, err := k.StopPodSandbox(soon(t), &cri.StopPodSandboxRequest{PodSandboxId: dead.sandbox})
 	must(t, "StopPodSandbox", err)
-	next := k.start(r.t, podConfig("web", dead.config.Metadata.Attempt+1))
+	next := k.start(r.t, podConfig(t, dead.config.Metadata.Attempt+1))
 	m.published(t)
 	k.end(t, dead)
 	m.published(t)
@@ -291,13 +267,13 @@ func (k *kubelet) notReady(t *testing.T, p *pod) error {
 	return nil
 }
 
-// resolves looks at the file of the container, which containerd writes, and at that of ip netns exec, which the link does.
+// resolves looks at the file of the container, which containerd writes, and at that of ip netns exec, which is ours.
 func (k *kubelet) resolves(t *testing.T, r *row, m *machine, p *pod) {
 	want := "search default.svc.example\nnameserver 198.51.100.7\noptions ndots:5\n"
 	if page := fetch(t, m.Host, p.address, harness.Service); page != want {
 		t.Errorf("the container's /etc/resolv.conf is %q, want %q", page, want)
 	}
-	r.remark(dns, "containerd writes the container's file from the pod's dnsConfig; resolv-conf's is for `ip netns exec`")
+	r.remark(dns, "containerd writes the container's file, from the pod's dnsConfig; the link's is for `ip netns exec`")
 	_, info := k.sandbox(t, p)
 	data, err := os.ReadFile(filepath.Join("/etc/netns", info.netns(), "resolv.conf"))
 	must(t, "read the link's", err)
@@ -333,7 +309,7 @@ func (m *machine) limit(t *testing.T) {
 func (m *machine) limited(t *testing.T, r *row, p *pod) {
 	t.Helper()
 	if !m.net.Has("bandwidth") {
-		r.remark(attach, "in `%s` nothing looks at the bandwidth annotations", r.conflist)
+		r.remark(attach, "nothing in this chain looks at the bandwidth annotations")
 		return
 	}
 	shaped := run(t, exec.Command("tc", "qdisc"))

@@ -84,9 +84,9 @@ func install(t *testing.T, example string) {
 		must(t, "mount over "+dir, unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"))
 		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	}
-	install := exec.Command("make", "-s", "install")
+	install := exec.Command("sh", "-ec", strings.ReplaceAll(block(t, "install"), "bridge.", example+"."))
 	install.Dir = harness.Root()
-	install.Env = append(os.Environ(), "MAKEFLAGS=")
+	install.Env = append(os.Environ(), "MAKEFLAGS=-s")
 	run(t, install)
 	upstream, err := filepath.Glob(harness.Bin("upstream/*"))
 	must(t, "find the reference plugins", err)
@@ -95,13 +95,6 @@ func install(t *testing.T, example string) {
 			t.Fatal(err)
 		}
 	}
-	addConflist(t, harness.Example(example))
-}
-
-// addConflist is what an administrator does: conflists are read in the order of their names.
-func addConflist(t *testing.T, file string) {
-	t.Helper()
-	run(t, exec.Command("install", "-D", "-m", "0644", file, filepath.Join(confDir, "10-"+filepath.Base(file))))
 }
 
 // servers are the name servers of a container that the runtime tells of none.

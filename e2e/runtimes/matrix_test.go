@@ -6,10 +6,17 @@ package runtimes
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/e2e/harness"
 )
 
 // The columns of the table, which are the subtests of each row.
@@ -36,8 +43,11 @@ type row struct {
 	t                 *testing.T
 	runtime, conflist string
 	cells             map[string]string
-	notes             []string
+	notes             []note
 }
+
+// note is a remark on a column, which gets its number.
+type note struct{ column, text string }
 
 // newRow starts a row, which the test is about.
 func newRow(t *testing.T, runtime, conflist string) *row {
@@ -60,22 +70,20 @@ func (r *row) try(column string, test func(t *testing.T)) {
 }
 
 // remark adds to what the table says of a column.
-func (r *row) remark(column, format string, args ...any) {
-	r.notes = append(r.notes, fmt.Sprintf("%s, %s: %s", r.runtime, column, fmt.Sprintf(format, args...)))
-}
+func (r *row) remark(column, text string) { r.notes = append(r.notes, note{column, text}) }
 
 // not says why a column does not apply.
 func (r *row) not(column, reason string) {
 	r.cells[column] = "–"
-	r.remark(column, "%s", reason)
+	r.remark(column, reason)
 }
 
 // skip is for a runtime that cannot run here.
 func (r *row) skip(reason string) {
 	for _, c := range columns {
 		r.cells[c] = "skipped"
+		r.remark(c, reason)
 	}
-	r.notes = append(r.notes, fmt.Sprintf("%s is skipped: %s", r.runtime, reason))
 }
 
 // markdown is the table with its notes.
@@ -84,30 +92,64 @@ func (m *table) markdown() string {
 	defer m.Unlock()
 	var b strings.Builder
 	fmt.Fprintf(&b, "| runtime | conflist | %s |\n|---|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
-	var notes []string
+	var notes []string // each text once
 	for _, r := range m.rows {
 		fmt.Fprintf(&b, "| %s | `%s` |", r.runtime, r.conflist)
 		for _, c := range columns {
-			cell := r.cells[c]
-			if cell == "" {
-				cell = "not reached"
-			}
-			fmt.Fprintf(&b, " %s |", cell)
+			fmt.Fprintf(&b, " %s |", r.cell(c, &notes))
 		}
 		b.WriteByte('\n')
-		for _, note := range r.notes {
-			if !slices.Contains(notes, note) {
-				notes = append(notes, note)
-			}
-		}
 	}
 	if len(notes) > 0 {
 		b.WriteByte('\n')
 	}
-	for _, note := range notes {
-		fmt.Fprintf(&b, "- %s\n", note)
+	for i, text := range notes {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, text)
 	}
+	fmt.Fprintf(&b, "\n%s\n", versions())
 	return b.String()
+}
+
+// cell is the outcome of a column, with the numbers of its notes.
+func (r *row) cell(column string, notes *[]string) string {
+	text := r.cells[column]
+	if text == "" {
+		text = "not reached"
+	}
+	for _, n := range r.notes {
+		if n.column != column {
+			continue
+		}
+		number := slices.Index(*notes, n.text)
+		if number < 0 {
+			number = len(*notes)
+			*notes = append(*notes, n.text)
+		}
+		text += fmt.Sprintf(" (%d)", number+1)
+	}
+	return text
+}
+
+// versions tells what the table is of.
+func versions() string {
+	var list []string
+	for _, program := range []string{"containerd", "runc", "podman"} {
+		out, err := exec.Command(program, "--version").Output()
+		line, _, _ := strings.Cut(string(out), "\n")
+		if words := strings.Fields(line); err == nil && len(words) > 2 { // "runc version 1.1.5", "containerd github.com/… 1.6.20"
+			list = append(list, program+" "+words[2])
+		}
+	}
+	if modules, err := os.ReadFile(filepath.Join(harness.Root(), "e2e/runtimes/go.mod")); err == nil {
+		for _, m := range regexp.MustCompile(`containerd/(go-cni) (v\S+)`).FindAllStringSubmatch(string(modules), -1) {
+			list = append(list, m[1]+" "+m[2])
+		}
+	}
+	var kernel unix.Utsname
+	if unix.Uname(&kernel) == nil {
+		list = append(list, "Linux "+unix.ByteSliceToString(kernel.Release[:]))
+	}
+	return "Seen with " + strings.Join(list, ", ") + "."
 }
 
 // The lines of the page between which the table is written.
