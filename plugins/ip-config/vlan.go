@@ -90,6 +90,9 @@ func (g *gateway) makeVLAN(name string, vlan int) (*nl.Link, error) {
 	if err == nil {
 		err = g.joinVLAN(name, vlan)
 	}
+	if err == nil {
+		err = g.setUp(made.Index, true)
+	}
 	if err != nil {
 		return nil, errors.Join(err, ignore(g.deleteLink(name), unix.ENODEV))
 	}
@@ -117,24 +120,24 @@ func (g *gateway) joinVLAN(name string, vlan int) error {
 	return g.setUp(port.Index, true)
 }
 
-// vlanPair is the message that makes both ends at once, the host's end up, the other a port.
+// vlanPair is the message that makes both ends at once, down, as the port is not yet in its VLAN. The port is the
+// link that the message is about, as the kernel takes no IFLA_MASTER for the other end (rtnl_create_link).
 func vlanPair(name string, mac net.HardwareAddr, bridge *nl.Link) nl.Message {
 	return nl.Message{
 		Kind: unix.RTM_NEWLINK, Flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL,
-		Head: nl.IfInfo(0, unix.IFF_UP, unix.IFF_UP),
+		Head: nl.IfInfo(0, 0, 0),
 		Attrs: func(w *nlsock.Writer) {
-			w.Text(unix.IFLA_IFNAME, name)
-			w.Bytes(unix.IFLA_ADDRESS, mac)
+			w.Text(unix.IFLA_IFNAME, vlanPort(name))
 			nl.Native(w, unix.IFLA_MTU, uint32(bridge.MTU))
+			nl.Native(w, unix.IFLA_MASTER, uint32(bridge.Index))
 			info := w.Nest(unix.IFLA_LINKINFO)
 			w.Text(unix.IFLA_INFO_KIND, "veth")
 			data := w.Nest(unix.IFLA_INFO_DATA)
 			peer := w.Nest(vethInfoPeer)
-			// Not up: it is made first, and cannot be up while it has no other end (veth_open in drivers/net/veth.c).
 			w.Buf = append(w.Buf, nl.IfInfo(0, 0, 0)...)
-			w.Text(unix.IFLA_IFNAME, vlanPort(name))
+			w.Text(unix.IFLA_IFNAME, name)
+			w.Bytes(unix.IFLA_ADDRESS, mac)
 			nl.Native(w, unix.IFLA_MTU, uint32(bridge.MTU))
-			nl.Native(w, unix.IFLA_MASTER, uint32(bridge.Index))
 			w.CloseNest(peer)
 			w.CloseNest(data)
 			w.CloseNest(info)
