@@ -48,7 +48,7 @@ func (s *site) newHost(t *testing.T, name string, last byte) *host {
 	h.v4, h.v6 = netip.AddrFrom4(v4), netip.AddrFrom16(v6)
 	h.do(t, "mount", "-t", "tmpfs", "tmpfs", "/run")
 	s.plug(t, h.NS, "port-"+name, netip.PrefixFrom(h.v4, lanV4.Bits()), netip.PrefixFrom(h.v6, lanV6.Bits()))
-	h.net = harness.ParseWith(t, conflist(t), &onHost{h: h, t: t})
+	h.net = harness.ParseWith(t, block(t, "conflist"), &onHost{h: h, t: t})
 	return h
 }
 
@@ -56,7 +56,7 @@ func (s *site) newHost(t *testing.T, name string, last byte) *host {
 func (h *host) chainMasquerades(t *testing.T) {
 	t.Helper()
 	h.masq = false
-	text := strings.Replace(conflist(t), `"isDefaultGateway": true,`, `"isDefaultGateway": true, "ipMasq": true,`, 1)
+	text := strings.Replace(block(t, "conflist"), `"isDefaultGateway": true,`, `"isDefaultGateway": true, "ipMasq": true,`, 1)
 	h.net = harness.ParseWith(t, text, &onHost{h: h, t: t})
 	if !h.net.On("ipMasq") {
 		t.Fatal("the conflist of the page has no isDefaultGateway")
@@ -114,7 +114,7 @@ func (o *onHost) FindInPath(plugin string, paths []string) (string, error) {
 	return invoke.FindInPath(plugin, paths)
 }
 
-// subnetEnv is where flanneld writes, and what conflist says.
+// subnetEnv is where flanneld writes, and what the conflist says.
 const subnetEnv = "/run/flannel/subnet.env"
 
 // healthz is where flanneld answers how it is.

@@ -3,7 +3,7 @@
 
 // Package multihost runs a chain on three hosts whose ranges flannel hands out: each host is a namespace with files of
 // its own in /run, a switch connects them, Debian's etcd runs beside them, and on each host the real flanneld carries
-// packets over VXLAN. The conflist is the one of docs/multi-host.md, as it stands there. It is a module of its own for
+// packets over VXLAN. Configurations are those of docs/multi-host.md, as they stand there. It is a module of its own for
 // flannel's sake, which is built from here (a tool line of go.mod).
 package multihost
 
@@ -54,15 +54,16 @@ func need(t *testing.T) {
 	}
 }
 
-// conflist is the block of docs/multi-host.md that readers copy.
-func conflist(t *testing.T) string {
+// block is a block of docs/multi-host.md that readers copy: the one after "<!-- block: NAME -->".
+func block(t *testing.T, name string) string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs/multi-host.md"))
 	must(t, "read the page", err)
-	_, rest, found := strings.Cut(string(page), "<!-- block: conflist -->\n```json\n")
+	_, rest, found := strings.Cut(string(page), "<!-- block: "+name+" -->\n```")
+	_, rest, _ = strings.Cut(rest, "\n")
 	text, _, closed := strings.Cut(rest, "```\n")
 	if !found || !closed {
-		t.Fatal("docs/multi-host.md has no block conflist")
+		t.Fatalf("docs/multi-host.md has no block %s", name)
 	}
 	return text
 }

@@ -186,11 +186,11 @@ func TestFlanneldRestarts(t *testing.T) {
 	}
 }
 
-// speaks: the containers reach each other, in both families.
+// speaks: the first container reaches the second, in each family.
 func (s *site) speaks(t *testing.T, a, b *harness.Attachment) {
 	t.Helper()
-	for family := range 2 {
-		target, source := addresses(b)[family], addresses(a)[family]
+	for family, source := range addresses(a) {
+		target := addresses(b)[family]
 		if err := ask(a.NS, netip.AddrPortFrom(target, harness.Service), b.NS.Name, source); err != nil {
 			t.Errorf("%s to %s: %v", a.NS.Name, b.NS.Name, err)
 		}

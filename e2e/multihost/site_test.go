@@ -25,14 +25,10 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// What etcd has for flannel. The two halves of the network are for TestRangeRenewed: a range of the one is none of the
-// other. IPv6 has no halves. The MTU is that of the cable less 20: flannel takes off what VXLAN over IPv4 needs, and over
-// IPv6 it needs so much more.
-const (
-	firstHalf = `"SubnetMin": "10.244.1.0", "SubnetMax": "10.244.127.0"`
-	otherHalf = `"SubnetMin": "10.244.128.0", "SubnetMax": "10.244.254.0"`
-	netConf   = `{"Network": "10.244.0.0/16", %s, "EnableIPv6": true, "IPv6Network": "fd00:244::/48",
-		"Backend": {"Type": "vxlan", "MTU": 1480}}`
+// Two halves of the network, for TestRangeRenewed: an IPv4 range of the one is none of the other.
+var (
+	firstHalf = [2]string{"10.244.1.0", "10.244.127.0"}
+	otherHalf = [2]string{"10.244.128.0", "10.244.254.0"}
 )
 
 // cable is the MTU of the hosts' interfaces.
@@ -40,8 +36,9 @@ const cable = 1500
 
 // site is the switch, etcd at it, and hosts.
 type site struct {
-	lan   *testnet.NS // the switch; it is also a machine at it, at .1 and ::1
-	hosts []*host
+	lan    *testnet.NS // the switch; it is also a machine at it, at .1 and ::1
+	client *http.Client
+	hosts  []*host
 }
 
 var (
@@ -55,6 +52,8 @@ func newSite(t *testing.T, names ...string) *site {
 	t.Helper()
 	need(t)
 	s := &site{lan: testnet.NamedNS(t, "lan")}
+	s.client = &http.Client{Transport: &http.Transport{DialContext: dialer{s.lan}.dial}}
+	t.Cleanup(s.client.CloseIdleConnections)
 	must(t, "make the switch", s.lan.Do(func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = "br0"
@@ -84,21 +83,53 @@ func (s *site) startEtcd(t *testing.T) {
 	})
 }
 
-// configure puts flannel's configuration into etcd, by its gateway for JSON.
-func (s *site) configure(t *testing.T, half string) {
+// configure puts the network of docs/multi-host.md into etcd, a half of it.
+func (s *site) configure(t *testing.T, half [2]string) {
+	t.Helper()
+	var network map[string]any
+	must(t, "read the page's network", json.Unmarshal([]byte(block(t, "network")), &network))
+	network["SubnetMin"], network["SubnetMax"] = half[0], half[1]
+	text, err := json.Marshal(network)
+	must(t, "encode", err)
+	s.put(t, "config", string(text), nil)
+}
+
+// put puts a value into etcd under flannel's prefix; with what etcd granted, until that ends.
+func (s *site) put(t *testing.T, key, value string, granted any) {
 	t.Helper()
 	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
-	body, err := json.Marshal(map[string]string{
-		"key": encode("/coreos.com/network/config"), "value": encode(fmt.Sprintf(netConf, half)),
-	})
-	must(t, "encode", err)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.lan.Dial}}
-	answer, err := client.Post(etcd+"/v3/kv/put", "application/json", bytes.NewReader(body))
-	must(t, "put flannel's configuration into etcd", err)
-	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK {
-		t.Fatalf("etcd: %s: %s", answer.Status, text)
+	request := map[string]any{"key": encode("/coreos.com/network/" + key), "value": encode(value)}
+	if granted != nil {
+		request["lease"] = granted
 	}
+	s.etcd(t, "/v3/kv/put", request)
+}
+
+// etcd asks etcd by its gateway for JSON.
+func (s *site) etcd(t *testing.T, path string, request any) (answer map[string]any) {
+	t.Helper()
+	body, err := json.Marshal(request)
+	must(t, "encode", err)
+	got, err := s.client.Post(etcd+path, "application/json", bytes.NewReader(body))
+	must(t, "ask etcd", err)
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	must(t, "ask etcd", err)
+	if err := json.Unmarshal(text, &answer); err != nil || got.StatusCode != http.StatusOK {
+		t.Fatalf("etcd: %s: %s (%v)", got.Status, text, err)
+	}
+	return answer
+}
+
+// dialer dials from a namespace connections that live on.
+type dialer struct{ ns *testnet.NS }
+
+func (d dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.ns.Dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Time{})
 }
 
 // plug connects a namespace's eth0 to the switch, with addresses and default routes.
