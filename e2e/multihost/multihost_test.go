@@ -20,13 +20,12 @@ import (
 // published is the host port of a container, as a runtime passes it.
 var published = harness.Port{HostPort: harness.Published, ContainerPort: harness.Service, Protocol: "tcp"}
 
-// inhabited starts flanneld on the hosts, with two containers on each: a client, and a server whose port is mapped.
+// inhabited starts flanneld on the hosts, with two containers on each: a client, and a server whose port is mapped. One
+// after the other, as two that start at once may draw the same range of one family.
 func (s *site) inhabited(t *testing.T) (clients, servers []*harness.Attachment) {
 	t.Helper()
 	for _, h := range s.hosts {
 		h.startFlanneld(t)
-	}
-	for _, h := range s.hosts {
 		h.ready(t)
 	}
 	s.joined(t)
