@@ -92,14 +92,20 @@ bin/multihost/flanneld: e2e/multihost/go.mod e2e/multihost/go.sum
 	@echo "building flanneld, once: some minutes"
 	@cd $(<D) && CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w' -o ../../$@ github.com/flannel-io/flannel
 
+# Chosen jobs: make qemu JOBS='e2e port-map'; what else can be set is in e2e/qemu/run.
+qemu: NEEDS += qemu-system-x86_64:qemu-system-x86
+qemu: deps build upstream bin/tools/testsum ## kernel tests in a QEMU guest on Debian's kernel (docs/kernels.md)
+	@GO=$(GO) e2e/qemu/run $(JOBS)
+
 faults: deps build build-faults upstream ## every link fails at every point: an hour, and docs/reliability.md
 	@rm -f bin/faults.table; export FAULTS=all FAULTS_TABLE=$(CURDIR)/bin/faults.table TESTNET=$(TESTNET); \
 	for shard in 0/3 1/3 2/3; do FAULTS_SHARD=$$shard $(GO) test -count=1 -timeout 150m $(RUN) ./e2e/faults & done; \
 	status=0; for job in $$(jobs -p); do wait $$job || status=1; done; \
 	$(GO) run ./e2e/faults/page -page docs/reliability.md bin/faults.table; exit $$status
 
+RUNTIMES_PAGE ?= write
 runtimes: deps build upstream ## the chain under containerd, podman and their like: a table, and docs/runtimes.md
-	@cd e2e/runtimes && RUNTIMES_PAGE=write TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 10m $(RUN)
+	@cd e2e/runtimes && RUNTIMES_PAGE=$(RUNTIMES_PAGE) TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 10m $(RUN)
 
 # The links with a switch by which tests fail a step (chain/internal/fault).
 build-faults:

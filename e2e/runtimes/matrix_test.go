@@ -147,7 +147,8 @@ func versions() string {
 	}
 	var kernel unix.Utsname
 	if unix.Uname(&kernel) == nil {
-		list = append(list, "Linux "+unix.ByteSliceToString(kernel.Release[:]))
+		release, _, _ := strings.Cut(unix.ByteSliceToString(kernel.Release[:]), "-")
+		list = append(list, "Linux "+release)
 	}
 	return "Seen with " + strings.Join(list, ", ") + "."
 }
