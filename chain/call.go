@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/containernetworking/cni/pkg/types"
 )
@@ -134,8 +135,8 @@ func (c *call) checkEnvironment() error {
 			"the first a letter or digit", c.args.ContainerID))
 	}
 	if !ValidIfName(c.args.IfName) {
-		errs = append(errs, Errorf(CodeEnvironment, "CNI_IFNAME %q is no interface name: at most 15 bytes, no '/', ':' "+
-			"or white space, not '.' or '..'", c.args.IfName))
+		errs = append(errs, Errorf(CodeEnvironment, "CNI_IFNAME %q is no interface name: at most 15 bytes, no '/', ':', "+
+			"white space or control characters, not '.' or '..'", c.args.IfName))
 	}
 	return errors.Join(errs...)
 }
@@ -160,10 +161,14 @@ func validName(s string) bool {
 	return s != ""
 }
 
-// ValidIfName says whether an interface can have the name (dev_valid_name in net/core/dev.c, IFNAMSIZ in linux/if.h).
+// ValidIfName says whether an interface can have the name: what the kernel allows (dev_valid_name in net/core/dev.c,
+// IFNAMSIZ in linux/if.h) and the specification with it, but for control characters and what is not UTF-8. The name
+// ends in lines of logs and of journals, in rules, in names of files and on terminals, where these act instead of being
+// read, and JSON, which the result is, cannot hold the latter.
 func ValidIfName(s string) bool {
-	return s != "" && len(s) <= 15 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
-		return r == '/' || r == ':' || r == 0 || unicode.IsSpace(r)
+	ok := s != "" && len(s) <= 15 && s != "." && s != ".." && utf8.ValidString(s)
+	return ok && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == '/' || r == ':' || unicode.IsControl(r) || unicode.IsSpace(r)
 	})
 }
 

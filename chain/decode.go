@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func decodeStrict(data []byte, into any, allowed []string) error {
 	case len(w.unknown) > 0:
 		return Errorf(CodeUnsupported, "%s", strings.Join(w.unknown, "; "))
 	case len(w.twice) > 0:
-		return Errorf(CodeConfig, "%s", strings.Join(w.twice, "; "))
+		return Errorf(CodeConfig, "%s", strings.Join(slices.Compact(w.twice), "; "))
 	case decoded != nil:
 		return decodingError(data, decoded)
 	}

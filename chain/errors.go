@@ -6,8 +6,11 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/containernetworking/cni/pkg/types"
 )
@@ -72,7 +75,7 @@ func CodeOf(err error) uint {
 
 // asCNIError is the error as a document, its message beginning with the plugin's name.
 func asCNIError(plugin string, err error) *types.Error {
-	e := &types.Error{Code: CodeOf(err), Msg: strings.ReplaceAll(err.Error(), "\n", "; ")}
+	e := &types.Error{Code: CodeOf(err), Msg: printable(err.Error())}
 	var own *Error
 	var lib *types.Error
 	if errors.As(err, &own) {
@@ -83,7 +86,39 @@ func asCNIError(plugin string, err error) *types.Error {
 	if !strings.HasPrefix(e.Msg, plugin+": ") {
 		e.Msg = plugin + ": " + e.Msg
 	}
+	e.Details = printable(e.Details)
 	return e
+}
+
+// maxMessage is how many bytes of a message are passed on. Runtimes put it in events and logs, which have limits.
+const maxMessage = 4000
+
+// shorten leaves out the middle of a long text: the cause stands at the end.
+func shorten(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	half := maxMessage/2 - 50
+	return fmt.Sprintf("%s [%d bytes left out] %s", text[:half], len(text)-2*half, text[len(text)-half:])
+}
+
+// printable is the text as one line that a terminal shows and does not obey: paths and the kernel's answers may have
+// any bytes. It is shortened again at the end, since a byte can become four.
+func printable(text string) string {
+	var b strings.Builder
+	text = shorten(strings.ReplaceAll(text, "\n", "; "))
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case !unicode.IsPrint(r):
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return strings.ToValidUTF8(shorten(b.String()), "")
 }
 
 // quote shows a configured value as JSON would, at most 80 bytes of it.

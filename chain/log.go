@@ -32,7 +32,7 @@ func newLogger(c *call, plugin string) (*slog.Logger, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: shortValue}
 	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if c.logging == "json" {
 		handler = slog.NewJSONHandler(out, options)
@@ -46,6 +46,16 @@ func newLogger(c *call, plugin string) (*slog.Logger, *os.File, error) {
 		}
 	}
 	return slog.New(handler.WithAttrs(fields)), file, nil
+}
+
+// shortValue bounds what a line takes: an error may hold a configuration, and journals cut lines or refuse them.
+func shortValue(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(shorten(err.Error()))
+	} else if a.Value.Kind() == slog.KindString {
+		a.Value = slog.StringValue(shorten(a.Value.String()))
+	}
+	return a
 }
 
 func logLevel(c *call) (slog.Level, error) {

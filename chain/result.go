@@ -94,8 +94,15 @@ func stamp(raw json.RawMessage, cniVersion string) ([]byte, error) {
 	return json.Marshal(doc)
 }
 
-// checkResult refuses what would make every link check for nil.
+// maxList is how many entries each list of a prevResult may have. A container has a few; a link may do something for
+// each of them, a system call on DEL at that, and has to end.
+const maxList = 10_000
+
+// checkResult refuses what would make every link check for nil, or take minutes.
 func checkResult(r *current.Result) error {
+	if most := max(len(r.Interfaces), len(r.IPs), len(r.Routes)); most > maxList {
+		return Errorf(CodeConfig, "prevResult: a list of %d interfaces, ips or routes; %d of each are supported", most, maxList)
+	}
 	if slices.Contains(r.Interfaces, nil) || slices.Contains(r.IPs, nil) || slices.Contains(r.Routes, nil) {
 		return Errorf(CodeDecoding, "prevResult: a null in interfaces, ips or routes")
 	}
@@ -169,25 +176,30 @@ func carry(doc, before map[string]any, kind string) {
 }
 
 func carryList(now, before []any, kind string) {
-	for _, n := range now {
-		n, ok := n.(map[string]any)
-		if !ok {
-			continue
+	objects := make(map[[3]any]map[string]any, len(before)) // each is looked up once, however many there are
+	for _, b := range before {
+		b, _ := b.(map[string]any)
+		if id, ok := identify(b, kind); ok && objects[id] == nil {
+			objects[id] = b
 		}
-		for _, b := range before {
-			if b, ok := b.(map[string]any); ok && sameObject(n, b, kind) {
-				carry(n, b, kind)
-				break
-			}
+	}
+	for _, n := range now {
+		n, _ := n.(map[string]any)
+		if id, ok := identify(n, kind); ok {
+			carry(n, objects[id], kind)
 		}
 	}
 }
 
-func sameObject(a, b map[string]any, kind string) bool {
-	for _, key := range identity[kind] {
-		if a[key] != b[key] {
-			return false
+// identify gives the values of the identifying fields; ok is false where they cannot be told from another object's.
+func identify(object map[string]any, kind string) (id [3]any, ok bool) {
+	for i, key := range identity[kind] {
+		switch value := object[key].(type) {
+		case map[string]any, []any:
+			return id, false
+		default:
+			id[i] = value
 		}
 	}
-	return len(identity[kind]) > 0
+	return id, object != nil && len(identity[kind]) > 0
 }

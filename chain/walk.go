@@ -15,6 +15,10 @@ import (
 	"github.com/cni-chain/cni-chain/chain/internal/spell"
 )
 
+// maxReports is how many unknown keys, and how many that stand twice, are reported at once. A file that is no
+// configuration may have thousands.
+const maxReports = 20
+
 // walker goes through a document beside the type that it is to fill. encoding/json has read the document before, so its
 // syntax is right and its depth limited; a [json.Decoder] would look at every token again, which takes five times as
 // long.
@@ -23,6 +27,7 @@ type walker struct {
 	at             int
 	names          map[reflect.Type][]named
 	unknown, twice []string
+	listed         string // the known keys, as the last report has them
 }
 
 // named is a field by its name in JSON.
@@ -76,7 +81,7 @@ func (w *walker) value(p *path, t reflect.Type, allowed []string) {
 
 // object passes an object.
 func (w *walker) object(p *path, t reflect.Type, allowed []string) {
-	var seen []string
+	seen := map[string]bool{}
 	w.at++
 	for w.more('}') {
 		key := w.text()
@@ -84,15 +89,16 @@ func (w *walker) object(p *path, t reflect.Type, allowed []string) {
 		w.at++ // the colon
 		here := &path{p, key, -1}
 		if t != nil {
-			if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, key) }) {
-				w.twice = append(w.twice, fmt.Sprintf("key %q stands twice: leave one", here))
+			folded := fold(key)
+			if seen[folded] && len(w.twice) < maxReports {
+				w.twice = append(w.twice, fmt.Sprintf("key %s stands twice: leave one", quote(here.String())))
 			}
-			seen = append(seen, key)
+			seen[folded] = true
 		}
 		field, known := w.fieldType(t, key, p == nil)
 		start := w.at
 		w.value(here, field, nil)
-		if !known && !free(key) && !containsFold(allowed, key) {
+		if !known && len(w.unknown) < maxReports && !free(key) && !containsFold(allowed, key) {
 			w.unknown = append(w.unknown, w.report(here, keysOf(t, allowed), start))
 		}
 	}
@@ -181,12 +187,17 @@ func (w *walker) fieldsOf(t reflect.Type) []named {
 // report is the sentence about an unknown key: the key with its path, its value, and the nearest key there is.
 func (w *walker) report(p *path, known []string, start int) string {
 	value := bytes.TrimLeft(w.data[start:w.at], " \t\r\n")
-	text := fmt.Sprintf("unknown key %q with the value %s", p, clip(value))
+	text := fmt.Sprintf("unknown key %s with the value %s", quote(p.String()), clip(value))
 	if near := spell.Nearest(p.key, known); near != "" {
 		return text + fmt.Sprintf(" (did you mean %q?)", near)
 	}
 	slices.Sort(known)
-	return text + fmt.Sprintf(" (known are %s)", strings.Join(known, ", "))
+	list := strings.Join(known, ", ")
+	if list == w.listed {
+		return text
+	}
+	w.listed = list
+	return text + fmt.Sprintf(" (known are %s)", list)
 }
 
 func clip(value []byte) string {
@@ -199,6 +210,17 @@ func clip(value []byte) string {
 // free keys are open to everybody: extensions have a "/", comments start with "_".
 func free(key string) bool {
 	return strings.HasPrefix(key, "_") || strings.Contains(key, "/") || key == "$schema"
+}
+
+// fold is the same for what strings.EqualFold holds for equal: by both, since two small letters can share a large one
+// and two large ones a small one. Lower case, which keys mostly are in, costs nothing.
+func fold(key string) string {
+	for i := range len(key) {
+		if key[i] >= utf8.RuneSelf {
+			return strings.ToLower(strings.ToUpper(key))
+		}
+	}
+	return strings.ToLower(key)
 }
 
 func containsFold(list []string, key string) bool {

@@ -14,6 +14,9 @@ func Nearest(word string, known []string) string {
 	}
 	best, distance := "", limit+1
 	for _, k := range known {
+		if len(word)-len(k) >= distance {
+			continue // so many letters too many
+		}
 		if d := editDistance(strings.ToLower(word), strings.ToLower(k)); d < distance {
 			best, distance = k, d
 		}
