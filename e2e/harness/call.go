@@ -5,6 +5,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,8 @@ type Call struct {
 	Conf                                              map[string]any
 	// Stdin is sent instead of Conf unless it is nil.
 	Stdin []byte
+	// Path is CNI_PATH; "" is PluginDirs.
+	Path string
 }
 
 // Failure is the error document of the specification.
@@ -55,7 +58,7 @@ func (c Call) Run() (Answer, error) {
 	cmd := exec.CommandContext(ctx, path)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &stdout, &stderr
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH=" + strings.Join(PluginDirs(), ":")}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH=" + cmp.Or(c.Path, strings.Join(PluginDirs(), ":"))}
 	for name, value := range map[string]string{
 		"CNI_COMMAND": c.Command, "CNI_CONTAINERID": c.ContainerID, "CNI_NETNS": c.NetNS, "CNI_IFNAME": c.IfName, "CNI_ARGS": c.Args,
 	} {
