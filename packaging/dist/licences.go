@@ -25,8 +25,8 @@ type licences []licence
 
 var licenceFile = regexp.MustCompile(`(?i)^(licen[sc]e|copying|notice|patents)([.-].*)?$`)
 
-// licences reads those of all modules, and of Go itself, whose standard library is in every program. It asks go list for
-// packages and not for modules: what was built is on this machine, while other modules may have to be fetched.
+// licences reads those of all modules, and of Go itself, whose standard library is in every program. It asks go list
+// for packages and not for modules: what was built is on this machine, while other modules may have to be fetched.
 func (r *release) licences(root string) (licences, error) {
 	const line = `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}`
 	out, err := r.goCommand(root, append([]string{"list", "-mod=readonly", "-deps", "-f", line}, r.folders...)...)
