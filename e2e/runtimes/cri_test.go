@@ -193,8 +193,10 @@ func TestCRI(t *testing.T) {
 			m.powerCut(t)
 			k.containerd.start(t)
 			eventually(t, "the node is ready", func() error { return k.ready(soon(t)) })
-			stop = k.polled(r.t)
 			web = k.follows(t, r, m, web)
+			k.end(t, web)
+			web = k.follows(t, r, m, k.diesMidway(t, web.config.Metadata.Attempt+1))
+			stop = k.polled(r.t)
 		})
 		r.try(cleanup, func(t *testing.T) {
 			k.end(t, web)
