@@ -40,8 +40,8 @@ none of its name or of its network; --force does both.
 
 What has been written is listed in .cni-chain.sha256, in either directory; sha256sum -c checks it. --uninstall removes
 what is listed and not changed since, and nothing else. It refuses while there are attachments on this host, because
-their DEL needs the plugins: remove the containers first. It knows the host that it runs on: in a container of its own
-network it sees no attachments, and does nothing without --force.
+their DEL needs the plugins: remove the containers first. A container with a network of its own cannot see them; without
+privileges it refuses too, and needs --force.
 
 --stay makes it wait for SIGTERM afterwards, as the container of a Kubernetes DaemonSet has to; without --bin-dir that
 is all that it does.`,
