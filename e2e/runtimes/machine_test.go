@@ -40,6 +40,7 @@ type machine struct {
 	// net is the network of the row, also a second one or nil.
 	net, also *harness.Network
 	before    *testnet.Snapshot
+	row       *row
 }
 
 // each runs the test for every example, with a row of the table, on a machine where the chain is installed.
@@ -62,7 +63,7 @@ func each(t *testing.T, runtime string, programs []string, test func(t *testing.
 				testnet.Lacks(t, lacks)
 			}
 			n := harness.Load(t, harness.Example(example))
-			m := &machine{World: harness.NewWorld(t, n), net: n}
+			m := &machine{World: harness.NewWorld(t, n), net: n, row: r}
 			m.powerCut(t) // nothing is there of the row before
 			install(t, example)
 			test(t, r, m)
@@ -123,22 +124,31 @@ func (m *machine) left(t *testing.T) string {
 
 // leaksOfDead is what reference plugins leave of a container whose namespace went before DEL: they look there for what
 // they have to undo, and have no GC.
-var leaksOfDead = map[string]string{
-	"bridge":    `nft (chain ip6? nat CNI-[0-9a-f]{24}|rule ip6? nat (CNI-[0-9a-f]{24}|POSTROUTING): .*name: )`,
-	"bandwidth": `^\s*\+ (link|tc class|tc qdisc) .*\bbwp[0-9a-f]{12}\b`,
-	"firewall":  `nft rule ip6? filter CNI-FORWARD: `,
+var leaksOfDead = map[string]struct {
+	what    string
+	pattern *regexp.Regexp
+}{
+	"bridge": {"masquerading rules", regexp.MustCompile(
+		`nft (chain ip6? nat CNI-[0-9a-f]{24}|rule ip6? nat (CNI-[0-9a-f]{24}|POSTROUTING): .*name: )`)},
+	"bandwidth": {"an ifb interface", regexp.MustCompile(`^\s*\+ (link|tc class|tc qdisc) .*\bbwp[0-9a-f]{12}\b`)},
+	"firewall":  {"rules for its addresses", regexp.MustCompile(`nft rule ip6? filter CNI-FORWARD: `)},
 	// Not if there is a DEL at all, which a GC of a lost cache is not.
-	"host-local": `file /var/lib/cni/networks/[^/]+/[0-9a-f.:]+: `,
+	"host-local": {"its leases, if a GC has to do without a cache",
+		regexp.MustCompile(`file /var/lib/cni/networks/[^/]+/[0-9a-f.:]+: `)},
 }
 
 // clean reports what the chain left. Namespaces, which the kernel takes down in its own time, may still have an
 // interface.
 func (m *machine) clean(t *testing.T) {
 	t.Helper()
+	var leaking []string
 	eventually(t, "the machine is what it was", func() error {
 		var left []string
+		leaking = nil
 		for _, line := range strings.Split(m.left(t), "\n") {
-			if line != "" && !m.leaked(line) {
+			if plugin := m.leakedBy(line); plugin != "" {
+				leaking = append(leaking, plugin)
+			} else if line != "" {
 				left = append(left, line)
 			}
 		}
@@ -147,14 +157,20 @@ func (m *machine) clean(t *testing.T) {
 		}
 		return nil
 	})
+	slices.Sort(leaking)
+	for _, plugin := range slices.Compact(leaking) {
+		m.row.remark(cleanup, "of a container that died before its DEL, "+plugin+" leaves "+leaksOfDead[plugin].what)
+	}
 }
 
-// leaked tells whether a reference plugin explains what is left.
-func (m *machine) leaked(line string) bool {
-	return slices.ContainsFunc(m.net.AllTypes(), func(plugin string) bool {
-		pattern := leaksOfDead[plugin]
-		return pattern != "" && regexp.MustCompile(pattern).MatchString(line)
-	})
+// leakedBy is the reference plugin that explains what is left, or "".
+func (m *machine) leakedBy(line string) string {
+	for _, plugin := range m.net.AllTypes() {
+		if leak, ok := leaksOfDead[plugin]; ok && leak.pattern.MatchString(line) {
+			return plugin
+		}
+	}
+	return ""
 }
 
 // powerCut takes what the chains have in memory: namespaces, bridges, rules, and files in /run.
