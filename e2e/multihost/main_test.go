@@ -3,8 +3,8 @@
 
 // Package multihost runs a chain on three hosts whose ranges flannel hands out: each host is a namespace with files of
 // its own in /run, a switch connects them, Debian's etcd runs beside them, and on each host the real flanneld carries
-// packets over VXLAN. Configurations are those of docs/multi-host.md, as they stand there. It is a module of its own for
-// flannel's sake, which is built from here (a tool line of go.mod).
+// packets over VXLAN. Configurations are those of docs/multi-host.md, as they stand there. It is a module of its own
+// for flannel's sake, which is built from here (a tool line of go.mod).
 package multihost
 
 import (

@@ -208,7 +208,7 @@ func (p *process) ended() error {
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, holds func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for {
 		err := holds()
