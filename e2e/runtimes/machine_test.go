@@ -65,6 +65,7 @@ func each(t *testing.T, runtime string, programs []string, test func(t *testing.
 			n := harness.Load(t, harness.Example(example))
 			m := &machine{World: harness.NewWorld(t, n), net: n, row: r}
 			m.powerCut(t) // nothing is there of the row before
+			must(t, "empty the disk", errors.Join(empty("/var/lib/cni"), empty("/etc/netns")))
 			install(t, example)
 			test(t, r, m)
 		})
@@ -165,6 +166,9 @@ func (m *machine) clean(t *testing.T) {
 
 // leakedBy is the reference plugin that explains what is left, or "".
 func (m *machine) leakedBy(line string) string {
+	if !strings.HasPrefix(strings.TrimSpace(line), "+ ") {
+		return ""
+	}
 	for _, plugin := range m.net.AllTypes() {
 		if leak, ok := leaksOfDead[plugin]; ok && leak.pattern.MatchString(line) {
 			return plugin
@@ -195,6 +199,15 @@ func (m *machine) powerCut(t *testing.T) {
 	}
 	run(t, exec.Command("nft", "flush", "ruleset"))
 	must(t, "lose the leases", os.RemoveAll("/run/cni-chain"))
+}
+
+// empty removes what is in a folder.
+func empty(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	return err
 }
 
 // parent is the process that has started another.
