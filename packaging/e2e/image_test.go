@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,9 @@ func TestContainerfile(t *testing.T) {
 
 // node is a host with a container engine, and what a pod sees of it.
 type node struct {
-	t           *testing.T
-	engine      string   // podman's directory
-	image       string   // that kubelet would have pulled
-	directories []string // for hostPath and ConfigMap volumes, by name
+	t      *testing.T
+	engine string // podman's directory
+	image  string // that kubelet would have pulled
 }
 
 // TestPod: the image, built with podman from the archive, run as the DaemonSet says: it installs on a host of nothing,
@@ -69,6 +69,11 @@ func TestPod(t *testing.T) {
 	t.Run("upgraded", func(t *testing.T) { attach(t, installed, n.path("bin")) })
 
 	uninstall := daemonSet(t, first, "uninstall").Spec.Template.Spec
+	careful := uninstall.InitContainers[0]
+	careful.Args = slices.DeleteFunc(slices.Clone(careful.Args), func(arg string) bool { return arg == "--force" })
+	if err := n.run(uninstall, careful); err == nil || !strings.Contains(err.Error(), "look for attachments") {
+		t.Errorf("it cannot see the node's attachments, and removes the plugins without --force: %v", err)
+	}
 	for range 2 { // a pod may start again
 		must(t, "uninstall", n.run(uninstall, uninstall.InitContainers[0]))
 	}

@@ -4,8 +4,10 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,23 +21,54 @@ import (
 // daemonSet builds a kustomization of the archive; it is nothing but a DaemonSet, and has no key that there is not.
 func daemonSet(t *testing.T, r release, name string) apps.DaemonSet {
 	t.Helper()
-	dir := filepath.Join(r.tree, "kubernetes", name)
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resources.Size() != 1 {
-		t.Fatalf("%s has %d resources", name, resources.Size())
-	}
-	text, err := resources.AsYaml()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var set apps.DaemonSet
-	if err := yaml.UnmarshalStrict(text, &set); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, text)
-	}
+	kustomize(t, filepath.Join(r.tree, "kubernetes", name), map[string]any{"DaemonSet": &set})
 	return set
+}
+
+// kustomize builds a kustomization, and reads its resources by their kinds, one of each.
+func kustomize(t *testing.T, dir string, into map[string]any) {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	must(t, "kustomize build", err)
+	if built.Size() != len(into) {
+		t.Errorf("%s has %d resources, want %d", dir, built.Size(), len(into))
+	}
+	for _, resource := range built.Resources() {
+		text, err := resource.AsYAML()
+		must(t, "write the resource", err)
+		if err := yaml.UnmarshalStrict(text, into[resource.GetKind()]); err != nil {
+			t.Fatalf("%s: %v\n%s", dir, err, text)
+		}
+	}
+}
+
+// TestPageKustomization: the kustomization that docs/installing.md tells to write has its image in both containers, and
+// its conflists where the pod reads them.
+func TestPageKustomization(t *testing.T) {
+	first, _, _ := made(t)
+	_, text, _ := strings.Cut(string(read(t, first.tree, "docs/installing.md")), "```yaml\n")
+	text, _, found := strings.Cut(text, "```\n")
+	if !found {
+		t.Fatal("there is none on the page")
+	}
+	dir := t.TempDir()
+	must(t, "write it", os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600))
+	run(t, "cp", "-r", first.tree, filepath.Join(dir, "cni-chain-VERSION-linux-amd64"))
+	run(t, "cp", filepath.Join(first.tree, "conflists/bridge.conflist"), filepath.Join(dir, "podnet.conflist"))
+	var set apps.DaemonSet
+	var conflists core.ConfigMap
+	kustomize(t, dir, map[string]any{"DaemonSet": &set, "ConfigMap": &conflists})
+	pod := set.Spec.Template.Spec
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		if c.Image != "registry.example/cni-chain:VERSION" {
+			t.Errorf("%s is of the image %s", c.Name, c.Image)
+		}
+	}
+	volumes := pod.Volumes[slices.IndexFunc(pod.Volumes, func(v core.Volume) bool { return v.ConfigMap != nil }):]
+	if volumes[0].ConfigMap.Name != conflists.Name || conflists.Data["podnet.conflist"] == "" {
+		t.Errorf("the pod mounts %s, the conflists are in %s", volumes[0].ConfigMap.Name, conflists.Name)
+	}
 }
 
 // TestDaemonSet: the pod has the least privileges, and the variants differ in nothing but what they are for.
