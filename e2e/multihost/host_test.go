@@ -213,23 +213,9 @@ func (h *host) runContainer(t *testing.T, id string, ports ...harness.Port) *har
 	a.Root = root
 	a.MustAdd(t)
 	must(t, "CHECK "+id, a.Check())
-	h.settled(t)
 	harness.Serve(t, c.NS)
 	echo(t, c.NS)
 	return a
-}
-
-// settled waits until the bridge's link-local address is no longer tentative, some two seconds after the bridge was
-// made: so long the kernel solicits no neighbour on it for what it forwards (ndisc_send_ns in net/ipv6/ndisc.c).
-func (h *host) settled(t *testing.T) {
-	t.Helper()
-	eventually(t, "the bridge's link-local address is usable", func() error {
-		out, err := h.command("ip", "-6", "address", "show", "dev", "cni0", "tentative").CombinedOutput()
-		if err == nil && len(out) > 0 {
-			err = errors.New("it is tentative")
-		}
-		return err
-	})
 }
 
 // missing says whether the file of flanneld's is not there.

@@ -168,7 +168,7 @@ func (a *attachment) dressBridge(name string) (err error) {
 	if a.bridge, err = a.conn.Link(nl.Which{Name: name}); err != nil || a.bridge == nil {
 		return err
 	}
-	if err := a.refuseAdvertisements(a.bridge); err != nil {
+	if err := errors.Join(a.refuseAdvertisements(a.bridge), a.skipDetection(a.bridge)); err != nil {
 		return err
 	}
 	return a.setBridge(a.wanted())
@@ -250,22 +250,37 @@ func errNoFilter() error {
 		"leave out vlan and vlanTrunk")
 }
 
-// acceptRA is DEVCONF_ACCEPT_RA of linux/ipv6.h.
-const acceptRA = 3
+// Of linux/ipv6.h: DEVCONF_ACCEPT_RA and DEVCONF_ACCEPT_DAD.
+const (
+	acceptRA  = 3
+	acceptDAD = 27
+)
 
 // refuseAdvertisements keeps the host from taking routes and addresses from what arrives on an interface of ours
-// (containernetworking/plugins#484). Without IPv6 there is nothing to refuse; where /proc/sys cannot be written, the
-// bridge works all the same.
+// (containernetworking/plugins#484).
 func (a *attachment) refuseAdvertisements(l *nl.Link) error {
-	if now, ok := l.Setting6(acceptRA); !ok || now == 0 {
+	return a.clear6(l, acceptRA, "accept_ra", "router advertisements are not refused")
+}
+
+// skipDetection spares a bridge that is being made the detection of duplicate addresses, as its MAC is random. While its
+// link-local address is in doubt, for one to two seconds, the kernel asks for no neighbour on it (ndisc_send_ns in
+// net/ipv6/ndisc.c), and nothing from outside reaches the first container by IPv6.
+func (a *attachment) skipDetection(l *nl.Link) error {
+	return a.clear6(l, acceptDAD, "accept_dad", "duplicate addresses are looked for")
+}
+
+// clear6 sets one of IPv6's settings of an interface to 0. Without IPv6 there is none; where /proc/sys cannot be written,
+// the interface works all the same.
+func (a *attachment) clear6(l *nl.Link, index int, key, otherwise string) error {
+	if now, ok := l.Setting6(index); !ok || now == 0 {
 		return nil
 	}
-	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/accept_ra", "0")
+	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/"+key, "0")
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
-		a.Log.Warn("router advertisements are not refused", "interface", l.Name, "err", err)
+		a.Log.Warn(otherwise, "interface", l.Name, "err", err)
 		return nil
 	}
 	return err

@@ -33,6 +33,9 @@ func TestBridgeIsMade(t *testing.T) {
 			t.Errorf("accept_ra of %s is %q, %v", name, ra, err)
 		}
 	}
+	if dad, err := sysctl.Get("net/ipv6/conf/cni0/accept_dad"); err != nil || dad != "0" {
+		t.Errorf("accept_dad of the bridge is %q, %v", dad, err)
+	}
 	c.del(t, "")
 	if after := mustHave(t, "cni0").Attrs(); after.HardwareAddr.String() != bridge.HardwareAddr.String() {
 		t.Errorf("its MAC is %s, was %s", after.HardwareAddr, bridge.HardwareAddr)
