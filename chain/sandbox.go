@@ -4,6 +4,10 @@
 package chain
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -26,7 +30,11 @@ func (r *Request[C]) openSandbox(cmd, override string) error {
 	if cmd != "DEL" {
 		return err
 	}
-	r.Log.Info("DEL goes on without a namespace", "netns", r.NetNS, "err", err)
+	level := slog.LevelInfo
+	if errors.Is(err, fs.ErrPermission) {
+		level = slog.LevelWarn // it may well be there: what is in it stays
+	}
+	r.Log.Log(context.Background(), level, "DEL goes on without a namespace", "netns", r.NetNS, "err", err)
 	r.NetNS = ""
 	return nil
 }
@@ -36,7 +44,11 @@ func (r *Request[C]) openSandbox(cmd, override string) error {
 func openNetNS(path string, allowOwn bool) (*os.File, error) {
 	// O_NONBLOCK: a FIFO must not hang the plugin.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, Errorf(CodeNetNS, "open CNI_NETNS: %w: CAP_SYS_PTRACE is needed for the namespace of a process that has "+
+			"other capabilities, or another user", err)
+	case err != nil:
 		return nil, Errorf(CodeNetNS, "open CNI_NETNS: %w: the runtime makes the namespace before ADD", err)
 	}
 	own, err := os.Stat("/proc/thread-self/ns/net")
