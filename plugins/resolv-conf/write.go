@@ -263,18 +263,20 @@ func (f *found) putInPlace(data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// own gives a file its owner and mode. In a user namespace not every owner can be given: then the file belongs to us,
-// and its readers are those that the mode lets in.
+// own gives a file its mode and owner, in this order: what is another's is changed by CAP_FOWNER alone. In a user
+// namespace, or without CAP_CHOWN, not every owner can be given: then the file belongs to us, and its readers are those
+// that the mode lets in.
 func own(file *os.File, want attributes) error {
-	has, err := stat(file)
-	if err != nil {
+	if err := file.Chmod(os.FileMode(want.mode)); err != nil {
 		return err
 	}
-	if has.Uid != want.uid || has.Gid != want.gid {
-		err := unix.Fchown(fd(file), int(want.uid), int(want.gid))
-		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
-			return &os.PathError{Op: "chown", Path: file.Name(), Err: err}
-		}
+	has, err := stat(file)
+	if err != nil || has.Uid == want.uid && has.Gid == want.gid {
+		return err
 	}
-	return file.Chmod(os.FileMode(want.mode))
+	err = unix.Fchown(fd(file), int(want.uid), int(want.gid))
+	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
+		return &os.PathError{Op: "chown", Path: file.Name(), Err: err}
+	}
+	return nil
 }
