@@ -105,17 +105,17 @@ func eachScene(t *testing.T, commands []string, stride int,
 	do func(t *testing.T, s scene, calls []string, r run),
 ) {
 	t.Helper()
-	r := run{open(t), chooser(stride)}
+	every := chooser(stride)
 	for _, c := range chains(t) {
-		r := r
+		chosen := every
 		if c.suite == ledger.Upstream {
-			choose := r.chosen
-			r.chosen = func(words ...any) bool { return hash(words...)%sample == 0 && choose(words...) }
+			chosen = func(words ...any) bool { return hash(words...)%sample == 0 && every(words...) }
 		}
 		for link := range c.links() {
 			for _, command := range commands {
 				t.Run(fmt.Sprintf("%s %s %s", c.name, c.plugin(link), command), func(t *testing.T) {
-					do(t, scene{c, link, command}, measure(t, c, link, command), r)
+					// A ledger for each, so that a long run that is stopped has told what it has come to.
+					do(t, scene{c, link, command}, measure(t, c, link, command), run{open(t), chosen})
 				})
 			}
 		}
