@@ -99,6 +99,9 @@ func AskOver(ctx context.Context, conn net.Conn) (Answer, error) {
 
 // askPacket sends the question until it is answered or the time is up.
 func askPacket(conn net.Conn, question string, end time.Time) (Answer, error) {
+	if err := conn.SetWriteDeadline(end); err != nil { // that of Dial may have passed
+		return Answer{}, err
+	}
 	buffer := make([]byte, 2*maxMessage)
 	for {
 		if _, err := conn.Write([]byte(question)); err != nil {
