@@ -26,9 +26,10 @@ const (
 // what others have put on it; so does its uplink. Forwarding is the host's: whoever needed it meanwhile may still.
 var stays = map[string][]string{
 	"veth-bridge": {
-		bridge, `^~ link CABLE: master none -> BRIDGE, `, `^\+ fdb \S+ on CABLE( vlan 1)?: master BRIDGE, `, `^\+ fdb vlan 1 of CABLE: `,
+		bridge, `^~ link CABLE: master none -> BRIDGE, `, `^\+ fdb \S+ on CABLE( vlan 1)?: master BRIDGE, `,
+		`^\+ fdb vlan 1 of CABLE: `,
 	},
-	"ip-config":   {bridge, forwards, anycast},
+	"ip-config": {bridge, forwards, anycast},
 	// Where the walk through the addresses stands, so that the one freed last is not leased next.
 	"ip-pool": {`^\+ file /run/cni-chain(/pool(/NETWORK)?)?: `, `^[+~] file /run/cni-chain/pool/NETWORK/position: `},
 }
