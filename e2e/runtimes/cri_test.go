@@ -6,7 +6,6 @@ package runtimes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -171,6 +169,7 @@ func TestCRI(t *testing.T) {
 		m.limit(t)
 		k := newKubelet(t)
 		defer k.logged(t)
+		m.mayGoDown(t)
 		m.look(t)
 		must(t, "the node is ready", k.ready(soon(t)))
 		stop := k.polled(t)
@@ -205,68 +204,6 @@ func TestCRI(t *testing.T) {
 			must(t, "the node is ready", k.ready(soon(t)))
 		})
 	})
-}
-
-// restarts kills containerd, and starts it again while the pod goes on.
-func (k *kubelet) restarts(t *testing.T, m *machine, web *pod) {
-	k.stop(unix.SIGKILL)
-	m.published(t)
-	k.containerd.start(t)
-	eventually(t, "the node is ready", func() error { return k.ready(soon(t)) })
-	m.published(t)
-	status, _ := k.sandbox(t, web)
-	if status.State != cri.PodSandboxState_SANDBOX_READY || status.Network.Ip != web.address {
-		t.Errorf("after the restart, the sandbox is %v", status)
-	}
-}
-
-// replaces kills the sandbox: the kubelet runs the next attempt.
-func (k *kubelet) replaces(t *testing.T, r *row, m *machine, web *pod) *pod {
-	_, info := k.sandbox(t, web)
-	must(t, "kill the sandbox", unix.Kill(info.Pid, unix.SIGKILL))
-	eventually(t, "containerd notices", func() error { return k.notReady(t, web) })
-	return k.follows(t, r, m, web)
-}
-
-// powerCut takes containerd, the shim, the pod's processes, and what containerd keeps in memory.
-func (k *kubelet) powerCut(t *testing.T, web *pod) {
-	t.Helper()
-	_, info := k.sandbox(t, web)
-	k.stop(unix.SIGKILL)
-	shim := parent(t, info.Pid)
-	for _, pid := range append(children(t, shim), shim) {
-		must(t, "kill", unix.Kill(pid, unix.SIGKILL))
-	}
-	eventually(t, "lose its state", func() error {
-		mounts, err := filepath.Glob(filepath.Join(k.dir, "state/io.containerd.*/*/*/rootfs"))
-		sandboxes, _ := filepath.Glob(filepath.Join(k.dir, "state/io.containerd.*/sandboxes/*/shm"))
-		for _, dir := range append(mounts, sandboxes...) {
-			_ = unix.Unmount(dir, unix.MNT_DETACH)
-		}
-		return errors.Join(err, os.RemoveAll(filepath.Join(k.dir, "state")))
-	})
-}
-
-// follows is the next attempt after a sandbox that is dead, with the same host port: the kubelet stops the dead one
-// before, and removes it later.
-func (k *kubelet) follows(t *testing.T, r *row, m *machine, dead *pod) *pod {
-	t.Helper()
-	must(t, "the sandbox is dead", k.notReady(t, dead))
-	_, err := k.StopPodSandbox(soon(t), &cri.StopPodSandboxRequest{PodSandboxId: dead.sandbox})
-	must(t, "StopPodSandbox", err)
-	next := k.start(r.t, podConfig(t, dead.config.Metadata.Attempt+1))
-	m.published(t)
-	k.end(t, dead)
-	m.published(t)
-	return next
-}
-
-// notReady is an error while the sandbox is ready.
-func (k *kubelet) notReady(t *testing.T, p *pod) error {
-	if status, _ := k.sandbox(t, p); status.State == cri.PodSandboxState_SANDBOX_READY {
-		return fmt.Errorf("it is %v", status.State)
-	}
-	return nil
 }
 
 // resolves looks at the file of the container, which containerd writes, and at that of ip netns exec, which is ours.

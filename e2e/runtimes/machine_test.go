@@ -12,12 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/e2e/harness"
@@ -107,6 +105,12 @@ func (m *machine) servers() []string {
 	return []string{harness.HostDNS}
 }
 
+// mayGoDown has the folder /etc/netns there before: the link removes it when it has made it, which it notes in memory.
+func (m *machine) mayGoDown(t *testing.T) {
+	t.Helper()
+	must(t, "make /etc/netns", os.MkdirAll("/etc/netns", 0o755))
+}
+
 // look takes the snapshot that clean compares with.
 func (m *machine) look(t *testing.T) {
 	t.Helper()
@@ -177,67 +181,6 @@ func (m *machine) leakedBy(line string) string {
 	return ""
 }
 
-// powerCut takes what the chains have in memory: namespaces, bridges, rules, and files in /run.
-func (m *machine) powerCut(t *testing.T) {
-	t.Helper()
-	for _, pattern := range []string{"cni-*", "netns-*"} { // containerd's, podman's
-		names, err := filepath.Glob("/run/netns/" + pattern)
-		must(t, "list namespaces", err)
-		for _, name := range names {
-			must(t, "lose "+name, errors.Join(unix.Unmount(name, unix.MNT_DETACH), os.Remove(name)))
-		}
-	}
-	var links []netlink.Link
-	eventually(t, "list links", func() (err error) { // namespaces are being taken down, which interrupts it
-		links, err = netlink.LinkList()
-		return err
-	})
-	for _, link := range links {
-		if link.Type() == "bridge" || strings.HasPrefix(link.Attrs().Name, "bwp") { // bandwidth's
-			must(t, "lose "+link.Attrs().Name, netlink.LinkDel(link))
-		}
-	}
-	run(t, exec.Command("nft", "flush", "ruleset"))
-	must(t, "lose the leases", os.RemoveAll("/run/cni-chain"))
-}
-
-// empty removes what is in a folder.
-func empty(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*"))
-	for _, name := range names {
-		err = errors.Join(err, os.RemoveAll(name))
-	}
-	return err
-}
-
-// parent is the process that has started another.
-func parent(t *testing.T, pid int) (ppid int) {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	must(t, "read the status of a process", err)
-	_, rest, _ := strings.Cut(string(status), "\nPPid:")
-	_, err = fmt.Sscan(rest, &ppid)
-	must(t, "find its parent", err)
-	return ppid
-}
-
-// children are the processes that a process has started.
-func children(t *testing.T, pid int) (pids []int) {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	must(t, "list its threads", err)
-	for _, file := range files {
-		list, err := os.ReadFile(file)
-		must(t, "read its children", err)
-		for _, field := range strings.Fields(string(list)) {
-			child, err := strconv.Atoi(field)
-			must(t, "read "+field, err)
-			pids = append(pids, child)
-		}
-	}
-	return pids
-}
-
 // plugins is a snapshot without what runtimes, not plugins, leave.
 func plugins(t *testing.T) *testnet.Snapshot {
 	t.Helper()
@@ -297,18 +240,28 @@ func (m *machine) closed(t *testing.T) {
 	}
 }
 
-// block is a block of docs/runtimes.md, which readers copy: the one after the line "<!-- block: NAME -->".
+// block is a block of docs/runtimes.md, which readers copy: the one after the line "<!-- block: NAME -->". Where the
+// README has it too, it is the same.
 func block(t *testing.T, name string) string {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs/runtimes.md"))
-	must(t, "read the page", err)
-	_, rest, found := strings.Cut(string(page), "<!-- block: "+name+" -->\n```")
-	_, rest, _ = strings.Cut(rest, "\n")
-	text, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
+	text, found := blockOf(t, "docs/runtimes.md", name)
+	if !found {
 		t.Fatalf("docs/runtimes.md has no block %s", name)
 	}
+	if copied, found := blockOf(t, "README.md", name); found && copied != text {
+		t.Fatalf("in README.md, block %s is %q, in docs/runtimes.md %q", name, copied, text)
+	}
 	return text
+}
+
+func blockOf(t *testing.T, page, name string) (text string, found bool) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(harness.Root(), page))
+	must(t, "read the page", err)
+	_, rest, found := strings.Cut(string(data), "<!-- block: "+name+" -->\n```")
+	_, rest, _ = strings.Cut(rest, "\n")
+	text, _, closed := strings.Cut(rest, "```\n")
+	return text, found && closed
 }
 
 func must(t *testing.T, what string, err error) {

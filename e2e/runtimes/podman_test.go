@@ -97,6 +97,7 @@ func TestPodman(t *testing.T) {
 		must(t, "write it", os.WriteFile(file, []byte(block(t, "second.conflist")), 0o600))
 		m.also = harness.Load(t, file)
 		p := newPodman(t)
+		m.mayGoDown(t)
 		m.look(t)
 		options := podmanOptions(t, m)
 		r.try(attach, func(t *testing.T) {
