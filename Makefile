@@ -93,6 +93,7 @@ bin/multihost/flanneld: e2e/multihost/go.mod e2e/multihost/go.sum
 	@cd $(<D) && CGO_ENABLED=1 $(GO) build -trimpath -ldflags '-s -w' -o ../../$@ github.com/flannel-io/flannel
 
 # Chosen jobs: make qemu JOBS='e2e port-map'; what else can be set is in e2e/qemu/run.
+.PHONY: qemu
 qemu: NEEDS += qemu-system-x86_64:qemu-system-x86
 qemu: deps build upstream bin/tools/testsum ## kernel tests in a QEMU guest on Debian's kernel (docs/kernels.md)
 	@GO=$(GO) e2e/qemu/run $(JOBS)
