@@ -134,7 +134,7 @@ func oneDestination(s *side) error {
 }
 
 func markIPTables(tag string) error {
-	if err := os.MkdirAll(markDir, 0o755); err != nil {
+	if err := os.MkdirAll(markDir, 0o700); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(markFile(tag), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)

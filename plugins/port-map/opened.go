@@ -42,7 +42,7 @@ func remember(f family, link, now string) (was string, err error) {
 			return was, nil
 		}
 	}
-	if err := os.MkdirAll(openedDir, 0o755); err != nil {
+	if err := os.MkdirAll(openedDir, 0o700); err != nil {
 		return "", errors.Join(err, forgetOpened(f, link))
 	}
 	record := opened{family: f, was: now, link: link}
