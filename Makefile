@@ -18,8 +18,7 @@ TOOLS   := $(patsubst %/main.go,%,$(wildcard chain/cmd/*/main.go))
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
 
 # What the tests run beside Go: command:the Debian package that brings it.
-NEEDS   := ip:iproute2 iptables:iptables nft:nftables conntrack:conntrack strace:strace busybox:busybox-static \
-           ctr:containerd runc:runc podman:podman
+NEEDS   := ip:iproute2 iptables:iptables nft:nftables conntrack:conntrack strace:strace busybox:busybox-static
 # Where they are for whoever has only /usr/bin in PATH. ($(shell) does not see what is exported before make 4.4.)
 export PATH := $(PATH):/usr/sbin:/sbin
 found    = $(shell PATH='$(PATH)' command -v $1)
@@ -107,6 +106,7 @@ faults: deps build build-faults upstream ## every link fails at every point: an 
 	$(GO) run ./e2e/faults/page -page docs/reliability.md bin/faults.table; exit $$status
 
 RUNTIMES_PAGE ?= write
+runtimes: NEEDS += ctr:containerd runc:runc podman:podman
 runtimes: deps build upstream ## the chain under containerd, podman and their like: a table, and docs/runtimes.md
 	@cd e2e/runtimes && RUNTIMES_PAGE=$(RUNTIMES_PAGE) TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 10m $(RUN)
 
@@ -135,12 +135,15 @@ deps: ## what the tests need of the system, installed with apt-get
 
 ##@ Keeping the code
 
+# Programs and tests with dependencies of their own, which those who import chain do not inherit.
+MODULES := tools $(patsubst %/go.mod,%,$(filter-out e2e/upstream/%,$(wildcard packaging/go.mod e2e/*/go.mod)))
+
 lint: bin/tools/staticcheck ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	[ -z "$$unformatted" ] || { echo "gofmt would change these (make fmt):"; echo "$$unformatted"; exit 1; } >&2
 	@$(GO) vet ./...
 	@bin/tools/staticcheck ./...
-	@cd tools && $(GO) vet ./testsum && ../bin/tools/staticcheck ./testsum
+	@for module in $(MODULES); do (cd $$module && $(GO) vet ./... && $(CURDIR)/bin/tools/staticcheck ./...); done
 
 fmt: ## gofmt
 	@gofmt -w $$(git ls-files '*.go')
@@ -154,8 +157,8 @@ bin/tools/staticcheck: tools/go.mod tools/go.sum
 	@mkdir -p $(@D)
 	@cd tools && $(GO) build -o ../$@ honnef.co/go/tools/cmd/staticcheck
 
-# Written by programs, committed, and held to what they are written from by tests. docs/debugging.md shows times of day, so
-# it is written only when it has to be: go test -run TestDebugging -update ./chain/cmd/cnichain
+# Written by programs, committed, and held to what they are written from by tests. docs/debugging.md shows times of day,
+# so it is written only when it has to be: go test -run TestDebugging -update ./chain/cmd/cnichain
 generate: build ## schemas/ from the links' source, pages from what they show, the demo's picture
 	@$(GO) run ./chain/cmd/cnichain/internal/schema/gen
 	@$(GO) test -count=1 ./chain/cmd/cnichain/internal/lint -run 'TestCases|TestPage' -update >/dev/null

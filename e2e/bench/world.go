@@ -26,7 +26,6 @@ type world struct {
 	floor    *stage // instead of all this, for the floor
 	outside  *testnet.Outside
 	served   *container
-	stop     []func()
 }
 
 // network is one network with the runtime that calls its plugins.
