@@ -251,6 +251,7 @@ func wipe(t *testing.T, a *attempt) {
 	if err := os.RemoveAll("/etc/netns/victim"); err != nil {
 		t.Fatal(err)
 	}
+	_ = os.Remove("/etc/netns") // unless there is something in it
 	links, err := netlink.LinkList()
 	if err != nil {
 		t.Fatal(err)
