@@ -45,9 +45,8 @@ bin/upstream/.version: e2e/upstream/go.mod e2e/upstream/go.sum
 	@cd $(<D) && $(GOBUILD) -o ../../$(@D)/ tool
 	@sed -n 's/^[[:space:]]*\(github.com\/containernetworking\/[a-z]* v[^ ]*\).*/\1/p' $< > $@
 
-install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR)
-	install -d $(DESTDIR)$(BINDIR)
-	install -m 0755 $(addprefix bin/,$(notdir $(PLUGINS) $(TOOLS))) $(DESTDIR)$(BINDIR)/
+install: build ## the plugins and the tool, into $(DESTDIR)$(BINDIR), while containers run
+	@bin/cnichain install --from bin --bin-dir $(DESTDIR)$(BINDIR)
 
 MANDIR ?= /usr/local/share/man
 man: build bin/tools/go-md2man ## man pages of the tool's commands, and of the links out of their READMEs, into bin/man
