@@ -262,15 +262,15 @@ func (a *attachment) refuseAdvertisements(l *nl.Link) error {
 	return a.clear6(l, acceptRA, "accept_ra", "router advertisements are not refused")
 }
 
-// skipDetection spares a bridge that is being made the detection of duplicate addresses, as its MAC is random. While its
-// link-local address is in doubt, for one to two seconds, the kernel asks for no neighbour on it (ndisc_send_ns in
+// skipDetection spares a bridge that is being made the detection of duplicate addresses, as its MAC is random. While
+// its link-local address is in doubt, for one to two seconds, the kernel asks for no neighbour on it (ndisc_send_ns in
 // net/ipv6/ndisc.c), and nothing from outside reaches the first container by IPv6.
 func (a *attachment) skipDetection(l *nl.Link) error {
 	return a.clear6(l, acceptDAD, "accept_dad", "duplicate addresses are looked for")
 }
 
-// clear6 sets one of IPv6's settings of an interface to 0. Without IPv6 there is none; where /proc/sys cannot be written,
-// the interface works all the same.
+// clear6 sets one of IPv6's settings of an interface to 0. Without IPv6 there is none; where /proc/sys cannot be
+// written, the interface works all the same.
 func (a *attachment) clear6(l *nl.Link, index int, key, otherwise string) error {
 	if now, ok := l.Setting6(index); !ok || now == 0 {
 		return nil
