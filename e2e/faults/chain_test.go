@@ -104,8 +104,6 @@ type call struct {
 	valid string
 	// fault is what goes wrong; nil is nothing.
 	fault *inject.Fault
-	// netns is CNI_NETNS if not the container's.
-	netns string
 }
 
 // answer is what came of a call.
@@ -128,7 +126,7 @@ func (a *attempt) run(c call) answer {
 		"CNI_CONTAINERID=" + a.id, "CNI_IFNAME=eth0", "CNI_CHAIN_FAULT=" + os.Getenv("CNI_CHAIN_FAULT"),
 	}
 	if !c.bare {
-		cmd.Env = append(cmd.Env, "CNI_NETNS="+cmp.Or(c.netns, a.ns.Path))
+		cmd.Env = append(cmd.Env, "CNI_NETNS="+a.ns.Path)
 	}
 	if c.fault != nil {
 		must(c.fault.Under(injector(), cmd))

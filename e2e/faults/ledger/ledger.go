@@ -23,7 +23,6 @@ const (
 	Killed    = "SIGKILL at a system call"
 	CallFails = "a system call fails"
 	Drift     = "something is changed behind the link's back"
-	Swapped   = "CNI_NETNS is swapped for the host's namespace at a system call"
 )
 
 // Words name a line.

@@ -103,7 +103,7 @@ func rows(lines []ledger.Line, words func(ledger.Line) []string) []row {
 
 // rank is the place of a kind of fault in the tables.
 func rank(fault string) int {
-	return slices.Index([]string{ledger.Step, ledger.Killed, ledger.CallFails, ledger.Drift, ledger.Swapped}, fault)
+	return slices.Index([]string{ledger.Step, ledger.Killed, ledger.CallFails, ledger.Drift}, fault)
 }
 
 // compare is the table of ours beside upstream's.
