@@ -41,6 +41,9 @@ var ofTheRuntime = regexp.MustCompile(`"/proc/self/(cgroup|mountinfo)"|"/sys/|"/
 
 var traced = regexp.MustCompile(`^\d+ +(\w+)\(`)
 
+// interrupted is how strace writes a call that a signal of the runtime to itself has interrupted, and that comes again.
+var interrupted = regexp.MustCompile(`= \? ERESTART|= -1 EINTR `)
+
 // counter runs plugins for libcni under strace. It is one of invoke.Exec.
 type counter struct {
 	version.PluginDecoder
@@ -72,7 +75,7 @@ func (c *counter) ExecPlugin(ctx context.Context, path string, stdin []byte, env
 	}
 	c.counts[name] = map[string]int{}
 	for _, line := range strings.Split(string(data), "\n") {
-		if m := traced.FindStringSubmatch(line); m != nil && !ofTheRuntime.MatchString(line) {
+		if m := traced.FindStringSubmatch(line); m != nil && !ofTheRuntime.MatchString(line) && !interrupted.MatchString(line) {
 			c.counts[name][m[1]]++
 		}
 	}
