@@ -98,7 +98,7 @@ qemu: deps build upstream bin/tools/testsum ## kernel tests in a QEMU guest on D
 
 # The parts that run side by side; SHARDS='0/6 1/6 2/6' tries every second point.
 SHARDS ?= 0/3 1/3 2/3
-faults: deps build build-faults upstream ## every link fails at every point: an hour, and docs/reliability.md
+faults: deps build build-faults upstream ## every link fails at every point: 75 minutes, and docs/reliability.md
 	@rm -f bin/faults.table; export FAULTS=all FAULTS_TABLE=$(CURDIR)/bin/faults.table TESTNET=$(TESTNET); \
 	for shard in $(SHARDS); do FAULTS_SHARD=$$shard $(GO) test -count=1 -timeout 150m $(RUN) ./e2e/faults & done; \
 	status=0; for job in $$(jobs -p); do wait $$job || status=1; done; \
