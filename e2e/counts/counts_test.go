@@ -75,7 +75,8 @@ func (c *counter) ExecPlugin(ctx context.Context, path string, stdin []byte, env
 	}
 	c.counts[name] = map[string]int{}
 	for _, line := range strings.Split(string(data), "\n") {
-		if m := traced.FindStringSubmatch(line); m != nil && !ofTheRuntime.MatchString(line) && !interrupted.MatchString(line) {
+		m := traced.FindStringSubmatch(line)
+		if m != nil && !ofTheRuntime.MatchString(line) && !interrupted.MatchString(line) {
 			c.counts[name][m[1]]++
 		}
 	}
