@@ -99,6 +99,10 @@ func TestCounts(t *testing.T) {
 	c := &counter{log: filepath.Join(t.TempDir(), "trace"), counts: map[string]map[string]int{}}
 	n := harness.ParseWith(t, string(conflist), c)
 	w := harness.NewWorld(t, n)
+	// Where it is not there, the first container's resolv.conf makes it, and the last one's DEL removes it.
+	if err := os.MkdirAll("/etc/netns", 0o755); err != nil {
+		t.Fatal(err)
+	}
 	attach(t, n, 0, 1)
 	// A connection for conntrack to know: where it knows none, port-map does not look for stale ones.
 	port := w.Host.StartServer(t, "tcp", ":0")
