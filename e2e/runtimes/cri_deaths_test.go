@@ -44,7 +44,7 @@ func (k *kubelet) powerCut(t *testing.T, web *pod) {
 	k.stop(unix.SIGKILL)
 	shim := parent(t, info.Pid)
 	for _, pid := range append(children(t, shim), shim) {
-		must(t, "kill", unix.Kill(pid, unix.SIGKILL))
+		must(t, "kill", kill(pid))
 	}
 	eventually(t, "lose its state", func() error {
 		mounts, err := filepath.Glob(filepath.Join(k.dir, "state/io.containerd.*/*/*/rootfs"))
@@ -54,6 +54,14 @@ func (k *kubelet) powerCut(t *testing.T, web *pod) {
 		}
 		return errors.Join(err, os.RemoveAll(filepath.Join(k.dir, "state")))
 	})
+}
+
+// kill ends a process that may have ended with another one meanwhile.
+func kill(pid int) error {
+	if err := unix.Kill(pid, unix.SIGKILL); !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
 }
 
 // follows is the next attempt after a sandbox that is dead, with the same host port: the kubelet stops the dead one

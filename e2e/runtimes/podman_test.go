@@ -213,7 +213,7 @@ func (p *podman) kill(t *testing.T, format string) {
 	for _, field := range strings.Fields(run(t, p.cmd("inspect", "--format", format, "web"))) {
 		pid, err := strconv.Atoi(field)
 		must(t, "read "+field, err)
-		must(t, "kill", unix.Kill(pid, unix.SIGKILL))
+		must(t, "kill", kill(pid))
 		eventually(t, "it ends", func() error {
 			if unix.Kill(pid, 0) == nil {
 				return fmt.Errorf("%d is there", pid)
