@@ -130,6 +130,9 @@ func start(o *options, machine string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
 	r, err := everything(o)
 	if err != nil {
 		return err
