@@ -66,7 +66,7 @@ dist: man ## archives, .deb and .rpm of this commit, into bin/dist; ARCH=amd64,a
 	@cd packaging && $(GO) build -o ../bin/tools/packaging .
 	@bin/tools/packaging -root . $(if $(ARCH),-arch $(ARCH))
 
-packages: NEEDS += rpm:rpm
+packages: NEEDS += rpm:rpm podman:podman runc:runc
 packages: deps ## what make dist makes, installed, upgraded under load and removed, each in a root of its own
 	@cd packaging && TESTNET=$(TESTNET) $(GO) test -count=1 -timeout 20m $(RUN) ./...
 
