@@ -44,8 +44,8 @@ func planOf(r *request, index int, source ipam) *plan {
 			continue
 		}
 		a := address{prefix: prefix, gateway: addrOf(ip.Gateway)}
-		if s, ok := source.(*served); ok {
-			a.network = s.pool().Network(prefix.Addr())
+		if source != nil {
+			a.network = source.network(prefix.Addr())
 		}
 		p.addresses = append(p.addresses, a)
 		p.use(&r.Conf, a)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -87,6 +88,9 @@ func (d *delegate) del(ctx context.Context) error    { return d.call(ctx, "DEL")
 func (d *delegate) check(ctx context.Context) error  { return d.call(ctx, "CHECK") }
 func (d *delegate) gc(ctx context.Context) error     { return d.call(ctx, "GC") }
 func (d *delegate) status(ctx context.Context) error { return d.call(ctx, "STATUS") }
+
+// network is something that an IPAM result does not say.
+func (d *delegate) network(netip.Addr) netip.Prefix { return netip.Prefix{} }
 
 // call finds the plugin and runs one verb that has no result.
 func (d *delegate) call(ctx context.Context, verb string) error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -20,6 +21,8 @@ type ipam interface {
 	check(context.Context) error
 	gc(context.Context) error
 	status(context.Context) error
+	// network is that of all hosts which an address is of; not valid where there is none.
+	network(netip.Addr) netip.Prefix
 }
 
 // ipamOf is the request's; nil when the configuration names none.
@@ -31,7 +34,7 @@ func ipamOf(r *request) (ipam, error) {
 	case name == "":
 		return nil, nil
 	case name == poolType:
-		return &served{r}, nil
+		return servedOf(r), nil
 	}
 	return &delegate{r, name}, nil
 }

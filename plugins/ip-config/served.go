@@ -17,7 +17,11 @@ import (
 )
 
 // served is ip-pool in this process: the same pool as the plugin of that name, without starting one.
-type served struct{ r *request }
+type served struct {
+	r    *request
+	conf pool.Config
+	pool *pool.Pool
+}
 
 // poolConfig is "ipam" for ip-pool.
 type poolConfig struct {
@@ -25,29 +29,26 @@ type poolConfig struct {
 	pool.Config
 }
 
-func (s *served) config() pool.Config {
+func servedOf(r *request) *served {
 	var c poolConfig
-	_ = json.Unmarshal(s.r.Conf.IPAM, &c) // Validate has been strict; DEL and GC go on with what can be read
-	return c.Config
+	_ = json.Unmarshal(r.Conf.IPAM, &c) // Validate has been strict; DEL and GC go on with what can be read
+	return &served{r: r, conf: c.Config, pool: pool.Open(r.Network, c.Config)}
 }
 
-func (s *served) pool() *pool.Pool { return pool.Open(s.r.Network, s.config()) }
-
 func (s *served) add(ctx context.Context) (got answer, err error) {
-	conf := s.config()
-	if got.dns, err = leasing.DNS(conf.ResolvConf, s.r.Log); err != nil {
+	if got.dns, err = leasing.DNS(s.conf.ResolvConf, s.r.Log); err != nil {
 		return answer{}, err
 	}
 	var lease pool.Lease
 	err = s.r.Do("lease addresses", func() (err error) {
-		lease, err = s.pool().Allocate(ctx, ownerOf(s.r), s.wishes())
+		lease, err = s.pool.Allocate(ctx, ownerOf(s.r), s.wishes())
 		return leasing.Error(err, chain.CodeTryAgain)
 	}, func() error {
 		if lease.Existing {
 			return nil // left by an ADD that was killed; as it was found
 		}
 		// The undo after a signal: the context is over, the lock is still needed.
-		return s.pool().Release(context.WithoutCancel(ctx), ownerOf(s.r))
+		return s.pool.Release(context.WithoutCancel(ctx), ownerOf(s.r))
 	})
 	if err != nil {
 		return answer{}, err
@@ -67,12 +68,12 @@ func (s *served) add(ctx context.Context) (got answer, err error) {
 
 // del names the addresses of the result too, in case that the pool's record of the attachment is lost.
 func (s *served) del(ctx context.Context) error {
-	return s.pool().Release(ctx, ownerOf(s.r), s.known()...)
+	return s.pool.Release(ctx, ownerOf(s.r), s.known()...)
 }
 
 // check holds the lease to the addresses of the result that are on the interface.
 func (s *served) check(ctx context.Context) error {
-	if err := s.pool().Check(ctx, ownerOf(s.r), s.wishes(), s.known()); err != nil {
+	if err := s.pool.Check(ctx, ownerOf(s.r), s.wishes(), s.known()); err != nil {
 		return chain.Errorf(codeCheck, "%w", err)
 	}
 	return nil
@@ -86,15 +87,17 @@ func (s *served) known() (addresses []netip.Addr) {
 	return addresses
 }
 
-func (s *served) gc(ctx context.Context) error { return s.pool().GC(ctx, validOwners(s.r)) }
+func (s *served) gc(ctx context.Context) error { return s.pool.GC(ctx, validOwners(s.r)) }
 
 func (s *served) status(ctx context.Context) error {
-	_, err := leasing.DNS(s.config().ResolvConf, s.r.Log)
-	if err := errors.Join(s.pool().Status(ctx), err); err != nil {
+	_, err := leasing.DNS(s.conf.ResolvConf, s.r.Log)
+	if err := errors.Join(s.pool.Status(ctx), err); err != nil {
 		return chain.Errorf(chain.CodeNotAvailable, "ip-pool: %w", err)
 	}
 	return nil
 }
+
+func (s *served) network(a netip.Addr) netip.Prefix { return s.pool.Network(a) }
 
 // wishes are what the runtime asks, from all three places at once, as host-local takes them.
 func (s *served) wishes() pool.Request {
