@@ -76,7 +76,7 @@ demo: build ## two containers, a bridge, a port and a page, told step by step in
 	@bin/cnichain demo
 
 test: deps build build-faults upstream bin/tools/testsum ## everything: unit, kernel, end-to-end
-	@echo "testing $(PKGS) (all of it takes about two minutes on two cores)"
+	@echo "testing $(PKGS) (all of it takes about five minutes on two cores)"
 	@{ TESTNET=$(TESTNET) $(GO) test -json -p 2 -timeout 20m $(RUN) $(PKGS) 2>&1 || true; \
 	   $(if $(filter ./...,$(PKGS)),cd tools && $(GO) test -json ./... 2>&1 || true;) } | bin/tools/testsum
 
