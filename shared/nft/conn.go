@@ -9,12 +9,12 @@ import (
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
-// Conn is a netlink socket to the netfilter subsystems of one network namespace. It is for one goroutine. Closing it
-// after a deletion takes 8 to 16 ms, because the kernel then waits until no packet can see what was deleted
-// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c): do what else there is to do before closing it.
+// Conn is a netlink socket to the netfilter subsystems of one network namespace. It is for one goroutine.
 type Conn struct {
 	sock    *nlsock.Socket
 	batches int
+	// slow: a transaction deleted something or was refused, so that closing the socket takes the kernel long.
+	slow bool
 }
 
 // Open makes a Conn to the network namespace of the calling thread.
@@ -26,8 +26,13 @@ func Open() (*Conn, error) {
 	return &Conn{sock: sock}, nil
 }
 
-// Close closes the socket.
-func (c *Conn) Close() error { return c.sock.Close() }
+// Close closes the socket, and leaves to the kernel what it still has to clear away of what was deleted.
+func (c *Conn) Close() error {
+	if c.slow {
+		return c.sock.CloseLater()
+	}
+	return c.sock.Close()
+}
 
 // Batches is the number of transactions sent so far, for tests and for counting what a command costs.
 func (c *Conn) Batches() int { return c.batches }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nlsock"
@@ -52,7 +51,7 @@ type Hook struct {
 
 // Rule is a rule of a chain. Handle is the kernel's, of a rule that was listed.
 type Rule struct {
-	Exprs   []expr.Any
+	Exprs   []Expr
 	Comment string
 	Handle  uint64
 }
@@ -87,7 +86,9 @@ type Tx struct {
 	ops   []op
 	// deletes is how many chains, sets and counters it deletes, see DeleteTableIfLast.
 	deletes uint32
-	err     error // of a rule that cannot be written
+	// destroys: there is something to be deleted, be it an element.
+	destroys bool
+	err      error // of a rule that cannot be written
 }
 
 // op remembers a message, whose sequence number is its index, for the error that the kernel may give: what it does, and
@@ -127,7 +128,9 @@ func (tx *Tx) Commit() error {
 		return fmt.Errorf("change table %v: %w", tx.table, err)
 	}
 	c.batches++
-	return tx.readAnswer()
+	err := tx.readAnswer()
+	c.slow = c.slow || tx.destroys || err != nil
+	return err
 }
 
 // readAnswer reads until the kernel has no more to say, and returns the first refusal.
@@ -179,6 +182,11 @@ func (o op) refuse(r nlsock.Refusal) *Error {
 func (tx *Tx) begin(kind int, flags uint16, what string) {
 	tx.w.BeginGen(uint16(unix.NFNL_SUBSYS_NFTABLES<<8|kind), flags, uint32(len(tx.ops)), tx.table.Family, 0)
 	tx.ops = append(tx.ops, op{what: what})
+	switch kind {
+	case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET,
+		unix.NFT_MSG_DELSETELEM, unix.NFT_MSG_DELOBJ:
+		tx.destroys = true
+	}
 	if kind == unix.NFT_MSG_DELCHAIN || kind == unix.NFT_MSG_DELSET || kind == unix.NFT_MSG_DELOBJ {
 		tx.deletes++
 	}

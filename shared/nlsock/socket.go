@@ -59,6 +59,25 @@ func (s *Socket) Close() error {
 	return nil
 }
 
+// CloseLater closes the socket without waiting for the kernel. A socket of netfilter is not closed before the kernel has
+// destroyed what any transaction of nf_tables deleted, which takes it one or two grace periods of RCU, 8 to 16 ms
+// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c), and which concerns nobody any more: the deletion is through. So
+// the last reference to the socket is left in a message that nobody can receive, on its way to a pair of local sockets
+// that holds nothing but itself, which is for a kernel thread to collect (unix(7) and net/unix/garbage.c). With a kernel
+// that takes no such message, or collects at once, as they did before 6.9, it is an ordinary Close.
+func (s *Socket) CloseLater() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return s.Close()
+	}
+	// Whatever goes wrong, the closes below are right: a message that was not sent holds nothing.
+	_ = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(s.fd, pair[1]), nil, 0)
+	err = s.Close()
+	_ = unix.Close(pair[1])
+	_ = unix.Close(pair[0]) // the last, because it is what starts the collection
+	return err
+}
+
 // Strict makes the kernel list only what matches the fields of a request for a list, where it otherwise lists all.
 // Linux before 4.20 knows nothing of it and lists all nevertheless.
 func (s *Socket) Strict() {
