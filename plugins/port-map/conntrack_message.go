@@ -37,6 +37,7 @@ const (
 	ctaFilterReply    = 2
 	// Bits of a filter, CTA_FILTER_F_CTA_ of net/netfilter/nf_conntrack_netlink.c.
 	filterIPSource  = 1 << 0
+	filterIPDest    = 1 << 1
 	filterProtoNum  = 1 << 3
 	filterDestPort  = 1 << 5
 	msgGetConntrack = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1 // IPCTNL_MSG_CT_GET
@@ -54,46 +55,22 @@ type flow struct {
 	id, zone []byte
 }
 
-// filter is what the kernel leaves out of a list of connections. A kernel older than 5.8 leaves out nothing, so all is
-// compared again.
-type filter struct {
-	family  uint8 // AF_; 0 is all
-	proto   uint8
-	port    uint16     // of the host; 0 is any
-	answers netip.Addr // invalid is anybody
-	dnat    bool       // with a translated destination only
-}
-
-// write asks for the list.
-func (f filter) write(w *nlsock.Writer, seq uint32) {
-	w.BeginGen(msgGetConntrack, unix.NLM_F_DUMP, seq, f.family, 0)
-	var original, reply uint32
+// write asks for the list of the connections that a filter lets through, or for their deletion. An address of IPv6 is
+// left out, see inexact; and without a family the kernel refuses whatever is about addresses and ports.
+func (f filter) write(w *nlsock.Writer, kind, flags uint16, seq uint32) {
+	w.BeginGen(kind, flags, seq, f.family, 0)
 	if f.dnat {
 		w.Uint32(ctaStatus, ipsDstNAT)
 		w.Uint32(ctaStatusMask, ipsDstNAT)
 	}
-	if f.proto != 0 {
-		original |= filterProtoNum
-		at := w.Nest(ctaOriginal)
-		proto := w.Nest(ctaTupleProto)
-		w.Bytes(ctaProtoNum, []byte{f.proto})
-		if f.port != 0 {
-			original |= filterDestPort
-			w.Bytes(ctaDestPort, nft.Port(f.port))
-		}
-		w.CloseNest(proto)
-		w.CloseNest(at)
+	original, reply := uint32(0), uint32(0)
+	if f.proto != 0 && f.family != 0 {
+		original = f.writeOriginal(w)
 	}
-	if f.answers.IsValid() {
-		reply |= filterIPSource
+	if f.answers.Is4() {
+		reply = filterIPSource
 		at := w.Nest(ctaReply)
-		ip := w.Nest(ctaTupleIP)
-		if f.answers.Is4() {
-			w.Bytes(ctaIP4Source, nft.Addr(f.answers))
-		} else {
-			w.Bytes(ctaIP6Source, nft.Addr(f.answers))
-		}
-		w.CloseNest(ip)
+		writeTupleAddr(w, ctaIP4Source, f.answers)
 		w.CloseNest(at)
 	}
 	if original|reply != 0 {
@@ -103,6 +80,31 @@ func (f filter) write(w *nlsock.Writer, seq uint32) {
 		w.CloseNest(at)
 	}
 	w.End()
+}
+
+// writeOriginal writes what the first packet has to be, and returns the bits for what it wrote.
+func (f filter) writeOriginal(w *nlsock.Writer) (bits uint32) {
+	at := w.Nest(ctaOriginal)
+	if f.to.Is4() {
+		bits |= filterIPDest
+		writeTupleAddr(w, ctaIP4Dest, f.to)
+	}
+	bits |= filterProtoNum
+	proto := w.Nest(ctaTupleProto)
+	w.Bytes(ctaProtoNum, []byte{f.proto})
+	if f.port != 0 {
+		bits |= filterDestPort
+		w.Bytes(ctaDestPort, nft.Port(f.port))
+	}
+	w.CloseNest(proto)
+	w.CloseNest(at)
+	return bits
+}
+
+func writeTupleAddr(w *nlsock.Writer, kind uint16, addr netip.Addr) {
+	at := w.Nest(ctaTupleIP)
+	w.Bytes(kind, nft.Addr(addr))
+	w.CloseNest(at)
 }
 
 // parseFlow reads one connection of the list.
