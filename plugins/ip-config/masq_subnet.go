@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -106,7 +105,7 @@ func (s subnet) rule() nft.Rule {
 	if s.prefix.Addr().Is6() {
 		family, source, destination = unix.NFPROTO_IPV6, nft.Source6, nft.Destination6
 	}
-	outside := func(p netip.Prefix) []expr.Any {
+	outside := func(p netip.Prefix) []nft.Expr {
 		return nft.Masked(destination, net.CIDRMask(p.Bits(), p.Addr().BitLen()), p.Addr().AsSlice(), true)
 	}
 	return nft.Rule{
@@ -115,7 +114,7 @@ func (s subnet) rule() nft.Rule {
 			nft.In(s.set(), source),
 			outside(s.prefix),
 			outside(multicast(s.prefix.Addr())),
-			[]expr.Any{&expr.Masq{}},
+			[]nft.Expr{nft.Masquerade()},
 		),
 		Comment: s.comment(),
 	}

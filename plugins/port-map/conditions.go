@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -70,10 +69,19 @@ func iptablesWords(words []string) bool {
 	return len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.HasPrefix(words[0], "!"))
 }
 
-// nftFields are the fields that conditions in the words of nft look at.
-var nftFields = map[string]conditionKind{
-	"ip saddr": condSource, "ip6 saddr": condSource, "ip daddr": condDestination, "ip6 daddr": condDestination,
-	"iif": condLink, "iifname": condLink, "meta iif": condLink, "meta iifname": condLink, "meta mark": condMark,
+// nftField is what a field looks at in the words of nft, or "" when that is not supported.
+func nftField(field string) conditionKind {
+	switch field {
+	case "ip saddr", "ip6 saddr":
+		return condSource
+	case "ip daddr", "ip6 daddr":
+		return condDestination
+	case "iif", "iifname", "meta iif", "meta iifname":
+		return condLink
+	case "meta mark":
+		return condMark
+	}
+	return ""
 }
 
 // readNFT reads the first match in the words of nft.
@@ -86,8 +94,7 @@ func readNFT(words []string) (c condition, rest []string, err error) {
 		}
 		field, rest = field+" "+rest[0], rest[1:]
 	}
-	var ok bool
-	if c.what, ok = nftFields[field]; !ok {
+	if c.what = nftField(field); c.what == "" {
 		return c, nil, fmt.Errorf("%q is not supported; %s", field, supported)
 	}
 	if len(rest) > 0 && (rest[0] == "!=" || rest[0] == "==") {
@@ -170,7 +177,7 @@ func parseMark(text string, unset uint32) (uint32, error) {
 }
 
 // exprs is the match for nftables.
-func (c condition) exprs(f family) []expr.Any {
+func (c condition) exprs(f family) []nft.Expr {
 	compare := nft.Is
 	if c.not {
 		compare = nft.IsNot
@@ -192,7 +199,7 @@ func (c condition) exprs(f family) []expr.Any {
 }
 
 // inPrefix matches packets whose address is in the prefix, or is not.
-func inPrefix(field nft.Field, p netip.Prefix, not bool) []expr.Any {
+func inPrefix(field nft.Field, p netip.Prefix, not bool) []nft.Expr {
 	switch {
 	case p.IsSingleIP() && not:
 		return nft.IsNot(field, nft.Addr(p.Addr()))

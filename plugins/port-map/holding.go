@@ -31,7 +31,7 @@ func (p *plan) holding() nft.Holding {
 		put(m.host, host...)
 		put(m.used, used...)
 		put(m.any, any...)
-		addr, sets := nft.Addr(s.container), shared[s.family]
+		addr, sets := nft.Addr(s.container), shared()[s.family]
 		h.Notes = append(h.Notes, noteContainer+s.container.String())
 		if p.snat && p.all {
 			put(sets.all, nft.Element{Key: addr})

@@ -30,14 +30,17 @@ func ownChain(o owner.Owner) string { return "CNI-P-" + o.Hash(20) }
 
 func comment(text string) string { return "-m comment --comment " + quote(text) }
 
-// baseRule is what is there for all attachments.
+// ipBaseComment stands at the rules of ipBase.
+const ipBaseComment = `-m comment --comment "cni-chain: host ports"`
+
+// ipBase is what is there for all attachments.
 var ipBase = map[string][]string{
 	"nat": {
-		"-A PREROUTING -m addrtype --dst-type LOCAL " + comment("cni-chain: host ports") + " -j " + ipPorts,
-		"-A OUTPUT -m addrtype --dst-type LOCAL " + comment("cni-chain: host ports") + " -j " + ipPorts,
-		"-A POSTROUTING -m conntrack --ctstate DNAT " + comment("cni-chain: host ports") + " -j " + ipMasquerade,
+		"-A PREROUTING -m addrtype --dst-type LOCAL " + ipBaseComment + " -j " + ipPorts,
+		"-A OUTPUT -m addrtype --dst-type LOCAL " + ipBaseComment + " -j " + ipPorts,
+		"-A POSTROUTING -m conntrack --ctstate DNAT " + ipBaseComment + " -j " + ipMasquerade,
 	},
-	"raw": {"-A PREROUTING " + comment("cni-chain: host ports") + " -j " + ipGuard},
+	"raw": {"-A PREROUTING " + ipBaseComment + " -j " + ipGuard},
 }
 
 var ipBaseChains = map[string][]string{"nat": {ipPorts, ipMasquerade}, "raw": {ipGuard}}

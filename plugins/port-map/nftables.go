@@ -126,7 +126,7 @@ func (p *plan) write(tx *nft.Tx, h nft.Holding, was map[family]string, condition
 		}
 	}
 	for _, in := range h.Elements {
-		if in.Set == shared[v4].local || in.Set == shared[v6].local {
+		if in.Set == shared()[v4].local || in.Set == shared()[v6].local {
 			continue
 		}
 		counters := map[string]bool{}

@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -62,7 +61,7 @@ func baseChains() []nft.Chain {
 type baseRule struct {
 	chain   string
 	first   bool // of its chain
-	exprs   []expr.Any
+	exprs   []nft.Expr
 	comment string
 }
 
@@ -76,10 +75,10 @@ func baseRules() []baseRule {
 		{chain: chainPrerouting, exprs: toHost, comment: "from outside"},
 		{chain: chainOutput, exprs: toHost, comment: "from the host itself"},
 		{chain: chainPostrouting, exprs: translated, comment: "mapped ports"},
-		{chain: chainDNAT, exprs: []expr.Any{nft.Jump(chainConditions)}, comment: "mappings with conditions"},
+		{chain: chainDNAT, exprs: []nft.Expr{nft.Jump(chainConditions)}, comment: "mappings with conditions"},
 	}
 	for _, f := range []family{v4, v6} {
-		rules = append(rules, dnatRules(chainDNAT, f, shared[f].portMaps)...)
+		rules = append(rules, dnatRules(chainDNAT, f, shared()[f].portMaps)...)
 		rules = append(rules, masqueradeRules(f)...)
 	}
 	rules = append(rules, guardRules()...)
@@ -95,10 +94,9 @@ func baseRules() []baseRule {
 func dnatRules(chain string, f family, m portMaps) []baseRule {
 	rule := func(comment string, set *nft.Set, fields ...nft.Field) baseRule {
 		find, register := nft.Map(set, fields...)
-		return baseRule{chain: chain, comment: comment, exprs: nft.All(f.match(), find, []expr.Any{&expr.NAT{
-			Type: expr.NATTypeDestNAT, Family: uint32(f.nfproto()),
-			RegAddrMin: register, RegProtoMin: register + uint32(f.addrType().Registers()),
-		}})}
+		return baseRule{chain: chain, comment: comment, exprs: nft.All(f.match(), find, []nft.Expr{
+			nft.DNAT(f.nfproto(), register, register+uint32(f.addrType().Registers())),
+		})}
 	}
 	return []baseRule{
 		rule(fmt.Sprintf("IPv%d ports of one address", f), m.host, f.destination(), nft.L4Proto, nft.DestPort),
@@ -107,15 +105,15 @@ func dnatRules(chain string, f family, m portMaps) []baseRule {
 }
 
 // match is that the packet is of the family: the rule before all that looks at addresses.
-func (f family) match() []expr.Any { return nft.Is(nft.Family, []byte{f.nfproto()}) }
+func (f family) match() []nft.Expr { return nft.Is(nft.Family, []byte{f.nfproto()}) }
 
 // masqueradeRules hide the source where the container would answer it directly, past the translation, or could not
 // answer at all. Everybody else's address is kept.
 func masqueradeRules(f family) []baseRule {
-	s := shared[f]
-	rule := func(comment string, match []expr.Any) baseRule {
+	s := shared()[f]
+	rule := func(comment string, match []nft.Expr) baseRule {
 		return baseRule{chain: chainMasquerade, comment: comment,
-			exprs: nft.All(f.match(), match, []expr.Any{&expr.Masq{}})}
+			exprs: nft.All(f.match(), match, []nft.Expr{nft.Masquerade()})}
 	}
 	return []baseRule{
 		rule(fmt.Sprintf("IPv%d container to itself", f), nft.In(s.hairpin, f.source(), f.destination())),
@@ -131,7 +129,7 @@ func masqueradeRules(f family) []baseRule {
 func guardRules() []baseRule {
 	rule := func(comment string, field nft.Field) baseRule {
 		return baseRule{chain: chainGuard, comment: comment, exprs: nft.All(v4.match(),
-			inPrefix(field, v4.loopbackPrefix(), false), nft.In(guard, nft.InputName), []expr.Any{nft.Drop()})}
+			inPrefix(field, v4.loopbackPrefix(), false), nft.In(guard, nft.InputName), []nft.Expr{nft.Drop()})}
 	}
 	return []baseRule{
 		rule("neighbours to 127/8", nft.Destination4),

@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +47,10 @@ type familySets struct {
 // guard are the interfaces on which 127/8 was opened to let replies in, and that must let nothing else in.
 var guard = &nft.Set{Name: "ports-guard", Key: []nft.Type{nft.IfName}}
 
-var shared = map[family]familySets{v4: setsOf(v4), v6: setsOf(v6)}
+// shared are the sets of all attachments. They are made when something asks for them, as VERSION does not.
+var shared = sync.OnceValue(func() map[family]familySets {
+	return map[family]familySets{v4: setsOf(v4), v6: setsOf(v6)}
+})
 
 func (f family) addrType() nft.Type {
 	if f == v4 {
@@ -117,11 +121,11 @@ func (s familySets) sets() []*nft.Set {
 
 // allSets are all but the register's own and those of conditions.
 func allSets() []*nft.Set {
-	return slices.Concat([]*nft.Set{guard, users}, shared[v4].sets(), shared[v6].sets())
+	return slices.Concat([]*nft.Set{guard, users}, shared()[v4].sets(), shared()[v6].sets())
 }
 
 // registerCounter counts what is in the register: with the last attachment go the chains and sets.
 const registerCounter = "ports"
 
 // register finds what an attachment has.
-var register = nft.NewRegister(nft.Inet, "ports", allSets()...).Also(conditionalSet).Counted(registerCounter)
+var register = nft.NewRegister(nft.Inet, "ports", allSets).Also(conditionalSet).Counted(registerCounter)

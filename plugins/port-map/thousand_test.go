@@ -41,7 +41,7 @@ func TestThousandPorts(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	n := 0
-	must(t, conn.Dump(nft.Inet, shared[v4].any, func() { n = 0 }, func(nft.Element) { n++ }))
+	must(t, conn.Dump(nft.Inet, shared()[v4].any, func() { n = 0 }, func(nft.Element) { n++ }))
 	if n != 2001 {
 		t.Errorf("%d elements", n)
 	}

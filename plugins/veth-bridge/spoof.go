@@ -9,7 +9,6 @@ import (
 	"net"
 	"slices"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain"
@@ -28,17 +27,24 @@ var (
 	guardedPorts = "guarded-ports"
 	guarded      = &nft.Set{Name: "guarded", Key: []nft.Type{nft.IfName}}
 	allowed      = &nft.Set{Name: "allowed", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
-	guards       = nft.NewRegister(nft.Bridge, "guards", guarded, allowed).Counted(guardedPorts)
+	guards       = nft.NewRegister(nft.Bridge, "guards", guardSets).Counted(guardedPorts)
 
 	guardChain = nft.Chain{Name: "prerouting", Hook: &nft.Hook{
 		Type: "filter", Num: nfBridgePreRouting, Priority: guardPriority,
 	}}
-	guardRule = nft.Rule{
-		Comment: "macspoofchk",
-		Exprs: nft.All(nft.In(guarded, nft.InputName), nft.NotIn(allowed, nft.InputName, nft.EtherSource),
-			[]expr.Any{&expr.Counter{}, nft.Drop()}),
-	}
 )
+
+const guardComment = "macspoofchk"
+
+func guardSets() []*nft.Set { return []*nft.Set{guarded, allowed} }
+
+func guardRule() nft.Rule {
+	return nft.Rule{
+		Comment: guardComment,
+		Exprs: nft.All(nft.In(guarded, nft.InputName), nft.NotIn(allowed, nft.InputName, nft.EtherSource),
+			[]nft.Expr{nft.Counter(), nft.Drop()}),
+	}
+}
 
 // NF_BR_PRE_ROUTING and NF_BR_PRI_FIRST + 2^31 - 300, as of linux/netfilter_bridge.h: before NAT of bridged frames,
 // where upstream's bridge checks too.
@@ -92,7 +98,7 @@ func guardBase(tx *nft.Tx) {
 	tx.AddSet(allowed)
 	tx.AddChain(guardChain)
 	tx.FlushChain(guardChain.Name)
-	tx.AddRule(guardChain.Name, guardRule)
+	tx.AddRule(guardChain.Name, guardRule())
 }
 
 // noNFT says that the kernel does not know of nftables at all, or not of those for bridges: then there is no table. The
@@ -212,7 +218,7 @@ func checkGuard(o owner.Owner, port string, mac net.HardwareAddr) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(rules, func(r nft.Rule) bool { return r.Comment == guardRule.Comment }) {
+	if !slices.ContainsFunc(rules, func(r nft.Rule) bool { return r.Comment == guardComment }) {
 		return chain.Errorf(codeCheck, "macspoofchk: the rule in table %v, chain %s is missing", nft.Bridge, guardChain.Name)
 	}
 	if h, err := guards.Get(c, o.Tag()); err != nil {

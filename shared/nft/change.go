@@ -4,22 +4,28 @@
 package nft
 
 import (
-	"github.com/google/nftables/expr"
-	"github.com/google/nftables/userdata"
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nlsock"
 )
 
-// What golang.org/x/sys does not name: NFTA_OBJ_USERDATA of linux/netfilter/nf_tables.h and NF_ACCEPT of
+// What golang.org/x/sys does not name: NFTA_OBJ_USERDATA of linux/netfilter/nf_tables.h, NF_DROP and NF_ACCEPT of
 // linux/netfilter.h.
 const (
 	attrObjectUserdata = 8
+	drop               = 0
 	accept             = 1
 )
 
-// nativeByteOrder is BYTEORDER_HOST_ENDIAN of include/datatype.h of nftables.
-const nativeByteOrder = 1
+// User data of a set is triples of type, length and value, as that of rules is. keyByteOrder is a type
+// (NFTNL_UDATA_SET_KEYBYTEORDER of libnftnl, udata.h), a number in the host's byte order; nativeByteOrder is one of its
+// values (BYTEORDER_HOST_ENDIAN of include/datatype.h of nftables).
+const (
+	keyByteOrder    = 0
+	nativeByteOrder = 1
+)
 
 // maxElements is the bytes of elements that go into one message: the attribute around them has 16 bits for its length.
 const maxElements = 60 << 10
@@ -90,11 +96,7 @@ func (tx *Tx) addRule(chain string, r Rule, flags uint16) {
 	tx.w.Text(unix.NFTA_RULE_CHAIN, chain)
 	at := tx.w.Nest(unix.NFTA_RULE_EXPRESSIONS)
 	for _, e := range r.Exprs {
-		data, err := expr.Marshal(tx.table.Family, e)
-		if err != nil && tx.err == nil {
-			tx.err = &Error{Op: what, Errno: unix.EINVAL, Message: err.Error()}
-		}
-		tx.w.Bytes(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, data)
+		e.write(&tx.w)
 	}
 	tx.w.CloseNest(at)
 	writeComment(&tx.w, unix.NFTA_RULE_USERDATA, r.Comment)
@@ -137,7 +139,7 @@ func (tx *Tx) AddSet(s *Set) {
 	if len(s.Key) == 1 && s.Key[0].native() {
 		// Only for nft, which would list the keys backwards.
 		tx.w.Bytes(unix.NFTA_SET_USERDATA,
-			userdata.AppendUint32(nil, userdata.NFTNL_UDATA_SET_KEYBYTEORDER, nativeByteOrder))
+			binary.NativeEndian.AppendUint32([]byte{keyByteOrder, 4}, nativeByteOrder))
 	}
 	tx.w.End()
 }
@@ -201,14 +203,7 @@ func writeElement(w *nlsock.Writer, e Element) {
 	case e.Object != "":
 		w.Text(unix.NFTA_SET_ELEM_OBJREF, e.Object)
 	case e.Verdict != nil:
-		data := w.Nest(unix.NFTA_SET_ELEM_DATA)
-		verdict := w.Nest(unix.NFTA_DATA_VERDICT)
-		w.Uint32(unix.NFTA_VERDICT_CODE, uint32(e.Verdict.Code))
-		if e.Verdict.Chain != "" {
-			w.Text(unix.NFTA_VERDICT_CHAIN, e.Verdict.Chain)
-		}
-		w.CloseNest(verdict)
-		w.CloseNest(data)
+		writeVerdict(w, unix.NFTA_SET_ELEM_DATA, *e.Verdict)
 	}
 	writeComment(w, unix.NFTA_SET_ELEM_USERDATA, e.Comment)
 	w.CloseNest(at)
@@ -218,6 +213,18 @@ func writeElement(w *nlsock.Writer, e Element) {
 func writeValue(w *nlsock.Writer, kind uint16, data []byte) {
 	at := w.Nest(kind)
 	w.Bytes(unix.NFTA_DATA_VALUE, data)
+	w.CloseNest(at)
+}
+
+// writeVerdict writes a verdict as nf_tables nests it: kind holds one NFTA_DATA_VERDICT.
+func writeVerdict(w *nlsock.Writer, kind uint16, v Verdict) {
+	at := w.Nest(kind)
+	verdict := w.Nest(unix.NFTA_DATA_VERDICT)
+	w.Uint32(unix.NFTA_VERDICT_CODE, uint32(v.Code))
+	if v.Chain != "" {
+		w.Text(unix.NFTA_VERDICT_CHAIN, v.Chain)
+	}
+	w.CloseNest(verdict)
 	w.CloseNest(at)
 }
 

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package nft changes and reads nftables by netlink, in process: no nft binary, one sendmsg a transaction, one answer
-// read. Expressions of rules are those of github.com/google/nftables/expr; the rest of that library waits for an answer
-// to every message, cannot get one element by its key, cannot refuse an element that exists, and does not say which
-// object the kernel refused.
+// read. It writes the few expressions of rules that the suite needs by itself: github.com/google/nftables, which is the
+// library for that, waits for an answer to every message, cannot get one element by its key, cannot refuse an element
+// that exists, does not say which object the kernel refused, and costs every process 0.1 ms at its start. Tests compare
+// what both write.
 //
 // All that a link has in common for all attachments (chains, rules, sets) is written by one function, the base; what
 // one attachment has are elements of those sets, written through a [Register], which also finds them again by the

@@ -4,7 +4,6 @@
 package nft
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/cni-chain/cni-chain/shared/owner"
@@ -45,7 +44,10 @@ func (r *Register) each(c *Conn, f func(*Set, Element)) error {
 	if err != nil || counters[0] == nil || counters[0].Use > 0 {
 		return err
 	}
-	sets := maps.Clone(r.sets)
+	sets := map[string]*Set{}
+	for _, s := range r.sets() {
+		sets[s.Name] = s
+	}
 	if r.more != nil {
 		// What is made as it is needed has a counter of the same name.
 		all, err := c.AllCounters(r.table)

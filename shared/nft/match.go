@@ -4,8 +4,9 @@
 package nft
 
 import (
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
+	"encoding/binary"
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nlsock"
@@ -15,48 +16,65 @@ import (
 // (enum nft_registers of linux/netfilter/nf_tables.h).
 const firstReg32 = unix.NFT_REG32_00
 
-// Field loads a piece of a packet or of what is known about it into a register.
+// Field is a piece of a packet, or of what is known about it, that an expression loads into a register.
 type Field struct {
-	load func(register uint32) expr.Any
-	size int
+	expr       string // the expression's name
+	size       int
+	attributes [3]attribute // beside the register; the rest is empty
 }
+
+// attrRegister is the attribute that says where the expressions of a Field load to: NFTA_PAYLOAD_DREG, NFTA_CT_DREG and
+// NFTA_FIB_DREG are the same number.
+const attrRegister = unix.NFTA_META_DREG
 
 // The fields that rules of this suite look at. Source and Destination are addresses of the packet's own family, so a
 // rule of an inet table asks Family first.
 var (
-	Family         = meta(expr.MetaKeyNFPROTO, 1)
-	L4Proto        = meta(expr.MetaKeyL4PROTO, 1)
-	InputName      = meta(expr.MetaKeyIIFNAME, unix.IFNAMSIZ)
-	OutputName     = meta(expr.MetaKeyOIFNAME, unix.IFNAMSIZ)
-	PacketMark     = meta(expr.MetaKeyMARK, 4)
-	Source4        = payload(expr.PayloadBaseNetworkHeader, 12, 4)
-	Destination4   = payload(expr.PayloadBaseNetworkHeader, 16, 4)
-	Source6        = payload(expr.PayloadBaseNetworkHeader, 8, 16)
-	Destination6   = payload(expr.PayloadBaseNetworkHeader, 24, 16)
-	SourcePort     = payload(expr.PayloadBaseTransportHeader, 0, 2)
-	DestPort       = payload(expr.PayloadBaseTransportHeader, 2, 2)
-	EtherSource    = payload(expr.PayloadBaseLLHeader, 6, 6)
-	ConntrackState = Field{func(r uint32) expr.Any { return &expr.Ct{Key: expr.CtKeySTATE, Register: r} }, 4}
+	Family         = meta(unix.NFT_META_NFPROTO, 1)
+	L4Proto        = meta(unix.NFT_META_L4PROTO, 1)
+	InputName      = meta(unix.NFT_META_IIFNAME, unix.IFNAMSIZ)
+	OutputName     = meta(unix.NFT_META_OIFNAME, unix.IFNAMSIZ)
+	PacketMark     = meta(unix.NFT_META_MARK, 4)
+	Source4        = payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 12, 4)
+	Destination4   = payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 16, 4)
+	Source6        = payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 8, 16)
+	Destination6   = payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 24, 16)
+	SourcePort     = payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2)
+	DestPort       = payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2)
+	EtherSource    = payload(unix.NFT_PAYLOAD_LL_HEADER, 6, 6)
+	ConntrackState = conntrack(unix.NFT_CT_STATE)
 	// ConntrackStatus has the bits IPS_ of linux/netfilter/nf_conntrack_common.h, in the host's byte order.
-	ConntrackStatus = Field{func(r uint32) expr.Any { return &expr.Ct{Key: expr.CtKeySTATUS, Register: r} }, 4}
+	ConntrackStatus = conntrack(unix.NFT_CT_STATUS)
 	// DestinationType is RTN_LOCAL for an address of the host, in the host's byte order (linux/rtnetlink.h).
-	DestinationType = Field{func(r uint32) expr.Any {
-		return &expr.Fib{FlagDADDR: true, ResultADDRTYPE: true, Register: r}
-	}, 4}
+	DestinationType = Field{"fib", 4, [3]attribute{
+		{unix.NFTA_FIB_FLAGS, unix.NFTA_FIB_F_DADDR}, {unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE},
+	}}
 )
 
-func meta(key expr.MetaKey, size int) Field {
-	return Field{func(r uint32) expr.Any { return &expr.Meta{Key: key, Register: r} }, size}
+func meta(key uint32, size int) Field {
+	return Field{"meta", size, [3]attribute{{unix.NFTA_META_KEY, key}}}
 }
 
-func payload(base expr.PayloadBase, offset uint32, size int) Field {
-	return Field{func(r uint32) expr.Any {
-		return &expr.Payload{DestRegister: r, Base: base, Offset: offset, Len: uint32(size)}
-	}, size}
+func conntrack(key uint32) Field {
+	return Field{"ct", 4, [3]attribute{{unix.NFTA_CT_KEY, key}}}
+}
+
+func payload(header, offset uint32, size int) Field {
+	return Field{"payload", size, [3]attribute{
+		{unix.NFTA_PAYLOAD_BASE, header}, {unix.NFTA_PAYLOAD_OFFSET, offset}, {unix.NFTA_PAYLOAD_LEN, uint32(size)},
+	}}
+}
+
+// load puts the field into the register.
+func (f Field) load(register uint32) Expr {
+	return Expr{f.expr, func(w *nlsock.Writer) {
+		w.Uint32(attrRegister, register)
+		writeNumbers(w, f.attributes[:])
+	}}
 }
 
 // Load puts the fields one behind the other, as the keys of a concatenation lie, and says in which register they start.
-func Load(fields ...Field) (exprs []expr.Any, register uint32) {
+func Load(fields ...Field) (exprs []Expr, register uint32) {
 	at := uint32(firstReg32)
 	for _, f := range fields {
 		exprs = append(exprs, f.load(at))
@@ -66,64 +84,47 @@ func Load(fields ...Field) (exprs []expr.Any, register uint32) {
 }
 
 // Is matches packets whose field has that value.
-func Is(f Field, value []byte) []expr.Any { return compare(f, expr.CmpOpEq, value) }
-
-// IsNot matches packets whose field has another value.
-func IsNot(f Field, value []byte) []expr.Any { return compare(f, expr.CmpOpNeq, value) }
-
-func compare(f Field, op expr.CmpOp, value []byte) []expr.Any {
+func Is(f Field, value []byte) []Expr {
 	load, register := Load(f)
-	return append(load, &expr.Cmp{Op: op, Register: register, Data: value})
+	return append(load, compare(register, unix.NFT_CMP_EQ, value))
 }
 
-// Masked matches packets whose field has that value under a mask of the same size; not inverts it.
-func Masked(f Field, mask, value []byte, not bool) []expr.Any {
+// IsNot matches packets whose field has another value.
+func IsNot(f Field, value []byte) []Expr {
 	load, register := Load(f)
-	op := expr.CmpOpEq
+	return append(load, compare(register, unix.NFT_CMP_NEQ, value))
+}
+
+// Masked matches packets whose field has that value under a mask of the field's size; not inverts it.
+func Masked(f Field, bits, value []byte, not bool) []Expr {
+	load, register := Load(f)
+	op := uint32(unix.NFT_CMP_EQ)
 	if not {
-		op = expr.CmpOpNeq
+		op = unix.NFT_CMP_NEQ
 	}
-	return append(load,
-		&expr.Bitwise{SourceRegister: register, DestRegister: register, Len: uint32(f.size), Mask: mask,
-			Xor: make([]byte, f.size)},
-		&expr.Cmp{Op: op, Register: register, Data: value})
+	return append(load, mask(register, bits), compare(register, op, value))
 }
 
 // Native is a number in the host's byte order, as meta, ct and fib give it.
-func Native(v uint32) []byte { return binaryutil.NativeEndian.PutUint32(v) }
+func Native(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
 
 // In matches packets whose fields are an element of the set, or a key of the object map.
-func In(s *Set, fields ...Field) []expr.Any { return lookup(s, false, fields) }
+func In(s *Set, fields ...Field) []Expr {
+	load, register := Load(fields...)
+	return append(load, lookup(s.Name, register))
+}
 
 // NotIn matches packets whose fields are not.
-func NotIn(s *Set, fields ...Field) []expr.Any { return lookup(s, true, fields) }
-
-func lookup(s *Set, not bool, fields []Field) []expr.Any {
+func NotIn(s *Set, fields ...Field) []Expr {
 	load, register := Load(fields...)
-	return append(load, &expr.Lookup{SourceRegister: register, SetName: s.Name, Invert: not})
+	return append(load, lookup(s.Name, register, attribute{unix.NFTA_LOOKUP_FLAGS, unix.NFT_LOOKUP_F_INV}))
 }
 
 // Map matches packets whose fields are a key of the map, and puts its value where the returned register says.
-func Map(s *Set, fields ...Field) (exprs []expr.Any, register uint32) {
+func Map(s *Set, fields ...Field) (exprs []Expr, register uint32) {
 	load, register := Load(fields...)
-	return append(load, &expr.Lookup{SourceRegister: register, SetName: s.Name, DestRegister: register,
-		IsDestRegSet: true}), register
+	return append(load, lookup(s.Name, register, attribute{unix.NFTA_LOOKUP_DREG, register})), register
 }
-
-// Jump goes to a chain and comes back behind this rule.
-func Jump(chain string) expr.Any { return &expr.Verdict{Kind: expr.VerdictJump, Chain: chain} }
-
-// Drop ends the packet.
-func Drop() expr.Any { return &expr.Verdict{Kind: expr.VerdictDrop} }
-
-// Accept ends the walk through this base chain.
-func Accept() expr.Any { return &expr.Verdict{Kind: expr.VerdictAccept} }
 
 // All puts the pieces of a rule together.
-func All(parts ...[]expr.Any) []expr.Any {
-	var all []expr.Any
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
+func All(parts ...[]Expr) []Expr { return slices.Concat(parts...) }

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -26,8 +25,10 @@ var (
 	local   = &nft.Set{Name: "local4", Key: []nft.Type{nft.IPv4Addr}, Objects: true}
 	pairs   = &nft.Set{Name: "pairs", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
 	verdict = &nft.Set{Name: "verdict", Key: []nft.Type{nft.IfName}, Verdicts: true}
-	owners  = nft.NewRegister(nft.Inet, "ports", anySet, local)
+	owners  = nft.NewRegister(nft.Inet, "ports", setsOf(anySet, local))
 )
+
+func setsOf(sets ...*nft.Set) func() []*nft.Set { return func() []*nft.Set { return sets } }
 
 func base(tx *nft.Tx) {
 	tx.AddTable()
@@ -129,7 +130,7 @@ func TestErrorsNameTheObject(t *testing.T) {
 		{"element", func(tx *nft.Tx) { tx.DeleteElements(anySet, mapping(1), mapping(2)) },
 			"delete element of set any4: tcp . 1: no such file or directory"},
 		{"rule", func(tx *nft.Tx) {
-			tx.AddRule("c", nft.Rule{Exprs: []expr.Any{nft.Jump("no")}, Comment: "x"})
+			tx.AddRule("c", nft.Rule{Exprs: []nft.Expr{nft.Jump("no")}, Comment: "x"})
 		}, "add rule to chain c (x): no such file or directory"},
 	}
 	for _, tt := range tests {

@@ -27,18 +27,18 @@ import (
 type Register struct {
 	table Table
 	set   *Set
-	sets  map[string]*Set
+	sets  func() []*Set
 	more  func(name string) *Set
 	count string
 }
 
-// NewRegister describes the register called name, for owners that have elements in sets.
-func NewRegister(table Table, name string, sets ...*Set) *Register {
-	r := &Register{table: table, set: &Set{Name: name, Key: []Type{IfName, InetService}}, sets: map[string]*Set{}}
-	for _, s := range sets {
-		r.sets[s.Name] = s
+// NewRegister describes the register called name, for owners that have elements in sets, which are asked for when they
+// are needed: a register is a variable of a program, most of whose calls do without. Without any it is nil.
+func NewRegister(table Table, name string, sets func() []*Set) *Register {
+	if sets == nil {
+		sets = func() []*Set { return nil }
 	}
-	return r
+	return &Register{table: table, set: &Set{Name: name, Key: []Type{IfName, InetService}}, sets: sets}
 }
 
 // Also adds sets that are made as they are needed: of a name that NewRegister was not given, find says which set it is,
@@ -57,8 +57,13 @@ func (r *Register) Counted(counter string) *Register {
 }
 
 func (r *Register) find(name string) *Set {
-	if s, ok := r.sets[name]; ok || r.more == nil {
-		return s
+	for _, s := range r.sets() {
+		if s.Name == name {
+			return s
+		}
+	}
+	if r.more == nil {
+		return nil
 	}
 	return r.more(name)
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -41,15 +40,15 @@ func TestRegisterAsNFTListsIt(t *testing.T) {
 		tx.AddChain(nft.Chain{Name: "translate"})
 		tx.AddChain(nft.Chain{Name: "in", Hook: &nft.Hook{Type: "nat", Num: unix.NF_INET_PRE_ROUTING, Priority: -100}})
 		dnat, register := nft.Map(anySet, nft.L4Proto, nft.DestPort)
-		for chain, exprs := range map[string][]expr.Any{
+		for chain, exprs := range map[string][]nft.Expr{
 			"in": append(nft.Is(nft.DestinationType, nft.Native(unix.RTN_LOCAL)), nft.Jump("translate")),
-			"translate": nft.All(nft.Is(nft.Family, []byte{unix.NFPROTO_IPV4}), dnat, []expr.Any{&expr.NAT{
-				Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: register, RegProtoMin: register + 1}}),
+			"translate": nft.All(nft.Is(nft.Family, []byte{unix.NFPROTO_IPV4}), dnat, []nft.Expr{
+				nft.DNAT(unix.NFPROTO_IPV4, register, register+1)}),
 		} {
 			tx.AddRule(chain, nft.Rule{Exprs: exprs, Comment: "rule of " + chain})
 		}
 		match := nft.All(nft.Is(nft.Family, []byte{unix.NFPROTO_IPV4}), nft.In(local, nft.Destination4),
-			[]expr.Any{nft.Accept()})
+			[]nft.Expr{nft.Accept()})
 		tx.AddRule("translate", nft.Rule{Exprs: match})
 	})
 	list := w.run("list", "ruleset")
@@ -239,7 +238,7 @@ func TestLastUserFreesTheCounter(t *testing.T) {
 // one takes the register's counter along.
 func TestEmptiedRegister(t *testing.T) {
 	w := newWorld(t)
-	counted := nft.NewRegister(nft.Inet, "counted", anySet).Counted("counted")
+	counted := nft.NewRegister(nft.Inet, "counted", setsOf(anySet)).Counted("counted")
 	tx := w.Begin(nft.Inet)
 	tx.AddTable()
 	tx.AddCounter("counted", "")

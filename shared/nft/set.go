@@ -185,19 +185,24 @@ func formatEther(b []byte) string { return net.HardwareAddr(b).String() }
 func parseEther(s string) ([]byte, error) { return net.ParseMAC(s) }
 
 // protoNames are the protocols that nft and people call by name.
-var protoNames = map[uint8]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp", unix.IPPROTO_SCTP: "sctp"}
+var protoNames = []struct {
+	number uint8
+	name   string
+}{{unix.IPPROTO_TCP, "tcp"}, {unix.IPPROTO_UDP, "udp"}, {unix.IPPROTO_SCTP, "sctp"}}
 
 func formatProto(b []byte) string {
-	if name, ok := protoNames[b[0]]; ok {
-		return name
+	for _, p := range protoNames {
+		if p.number == b[0] {
+			return p.name
+		}
 	}
 	return strconv.Itoa(int(b[0]))
 }
 
 func parseProto(s string) ([]byte, error) {
-	for p, name := range protoNames {
-		if name == s {
-			return []byte{p}, nil
+	for _, p := range protoNames {
+		if p.name == s {
+			return []byte{p.number}, nil
 		}
 	}
 	n, err := strconv.ParseUint(s, 10, 8)

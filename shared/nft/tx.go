@@ -88,7 +88,6 @@ type Tx struct {
 	deletes uint32
 	// destroys: there is something to be deleted, be it an element.
 	destroys bool
-	err      error // of a rule that cannot be written
 }
 
 // op remembers a message, whose sequence number is its index, for the error that the kernel may give: what it does, and
@@ -115,8 +114,8 @@ func (tx *Tx) Empty() bool { return len(tx.ops) == 1 }
 // Commit sends the transaction in one batch, with one sendmsg, and reads what the kernel says. An error that is an
 // *Error means that nothing has changed; after any other error that is not known.
 func (tx *Tx) Commit() error {
-	if tx.err != nil || tx.Empty() {
-		return tx.err
+	if tx.Empty() {
+		return nil
 	}
 	c := tx.conn
 	// The kernel answers every message that fails, and those which ask for it. One question, on the last, is enough to
