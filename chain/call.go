@@ -107,10 +107,40 @@ func (c *call) readHeader() error {
 	case len(data) > maxInput:
 		return Errorf(CodeDecoding, "the configuration on stdin is larger than %d MiB", maxInput>>20)
 	}
+	if json.Valid(data) && c.head.read(data) {
+		return nil
+	}
 	if err := json.Unmarshal(data, &c.head); err != nil {
 		return decodingError(data, err)
 	}
 	return nil
+}
+
+// read fills the header from a valid document as encoding/json would, but that it gives up, with false, on a value that
+// is of another type: that is for encoding/json to refuse, or to take for none.
+func (h *header) read(data []byte) bool {
+	s := scan{data: data}
+	return s.object(func(key string) bool {
+		switch {
+		case strings.EqualFold(key, "cniVersion"):
+			return s.string(&h.CNIVersion)
+		case strings.EqualFold(key, "name"):
+			return s.string(&h.Name)
+		case strings.EqualFold(key, "type"):
+			return s.string(&h.Type)
+		case strings.EqualFold(key, "prevResult"):
+			h.PrevResult = s.raw()
+		case strings.EqualFold(key, "log"):
+			return json.Unmarshal(s.raw(), &h.Log) == nil
+		case strings.EqualFold(key, "cni.dev/valid-attachments"):
+			h.Valid = s.raw()
+		case strings.EqualFold(key, "cni.dev/attachments"):
+			h.Attachments = s.raw()
+		default:
+			s.raw()
+		}
+		return true
+	})
 }
 
 // checkEnvironment holds the variables to what the verb needs (spec, section 2) and names all that is wrong at once.

@@ -39,7 +39,7 @@ func decodeStrict(data []byte, into any, allowed []string) error {
 	if syntax := (*json.SyntaxError)(nil); errors.As(decoded, &syntax) {
 		return decodingError(data, decoded)
 	}
-	w := &walker{data: data}
+	w := &walker{scan: scan{data: data}}
 	w.value(nil, reflect.TypeOf(into).Elem(), allowed)
 	switch {
 	case len(w.unknown) > 0:

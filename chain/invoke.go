@@ -163,26 +163,24 @@ func (r *Request[C]) finish(ctx context.Context, c *call) error {
 	if c.deliver != nil {
 		return c.deliver(result)
 	}
-	return writeResult(c.stdout, result, c.head.PrevResult)
+	return writeResult(c.stdout, result, r.carry)
 }
 
 // answerVersion prints what the plugin speaks (spec, section VERSION).
 func (c *call) answerVersion() error {
-	var head struct {
-		CNIVersion string `json:"cniVersion"`
-	}
 	// The input carries nothing but the version of the answer; without it, or with rubbish, the newest will do.
-	_ = json.Unmarshal(c.args.StdinData, &head)
-	if head.CNIVersion == "" {
-		head.CNIVersion = latestVersion
+	if json.Valid(c.args.StdinData) {
+		c.head.read(c.args.StdinData)
 	}
 	if c.stdout == nil {
 		return nil
 	}
-	return writeJSON(c.stdout, struct {
-		CNIVersion        string   `json:"cniVersion"`
-		SupportedVersions []string `json:"supportedVersions"`
-	}{head.CNIVersion, versions})
+	var p printer
+	p.open('{')
+	p.str("cniVersion", c.version())
+	p.strings("supportedVersions", versions)
+	p.close('}')
+	return writeAnswer(c.stdout, p.buf)
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -190,6 +188,10 @@ func writeJSON(w io.Writer, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
+	return writeAnswer(w, data)
+}
+
+func writeAnswer(w io.Writer, data []byte) error {
 	if _, err := w.Write(append(data, '\n')); err != nil {
 		return Errorf(CodeIO, "write the answer to stdout: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -32,6 +33,28 @@ func newLogger(c *call, plugin string) (*slog.Logger, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	handler := func() slog.Handler { return c.logHandler(out, level, plugin) }
+	return slog.New(&lateHandler{level, sync.OnceValue(handler)}), file, nil
+}
+
+// lateHandler makes its handler when there is something to log, which is seldom: a process lives for two milliseconds.
+type lateHandler struct {
+	level slog.Level
+	made  func() slog.Handler
+}
+
+func (h *lateHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *lateHandler) Handle(ctx context.Context, r slog.Record) error {
+	return h.made().Handle(ctx, r)
+}
+
+func (h *lateHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.made().WithAttrs(attrs) }
+
+func (h *lateHandler) WithGroup(name string) slog.Handler { return h.made().WithGroup(name) }
+
+// logHandler writes lines that have who is called for what on each of them.
+func (c *call) logHandler(out io.Writer, level slog.Level, plugin string) slog.Handler {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: shortValue}
 	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if c.logging == "json" {
@@ -45,7 +68,7 @@ func newLogger(c *call, plugin string) (*slog.Logger, *os.File, error) {
 			fields = append(fields, slog.String(f.key, f.value))
 		}
 	}
-	return slog.New(handler.WithAttrs(fields)), file, nil
+	return handler.WithAttrs(fields)
 }
 
 // shortValue bounds what a line takes: an error may hold a configuration, and journals cut lines or refuse them.

@@ -5,6 +5,7 @@ package chain
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -43,6 +44,7 @@ type Request[C any] struct {
 	hold    func() // keeps signals from the process, from the first step on that can be undone
 	sandbox *os.File
 	logFile *os.File
+	carry   json.RawMessage // the prevResult, when it may have fields that Result does not
 	undo    []undoStep
 }
 

@@ -21,7 +21,7 @@ func (r *Request[C]) readPrev(cniVersion string, raw json.RawMessage, strict boo
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil
 	}
-	prev, err := parsePrev(cniVersion, raw)
+	prev, err := r.parsePrev(cniVersion, raw)
 	if err != nil && strict {
 		return err
 	}
@@ -56,7 +56,12 @@ func copyNet(n net.IPNet) net.IPNet {
 	return net.IPNet{IP: slices.Clone(n.IP), Mask: slices.Clone(n.Mask)}
 }
 
-func parsePrev(cniVersion string, raw json.RawMessage) (*current.Result, error) {
+func (r *Request[C]) parsePrev(cniVersion string, raw json.RawMessage) (*current.Result, error) {
+	if prev, ok := (&scan{data: raw}).result(); ok && prev.CNIVersion == cniVersion {
+		prev.CNIVersion = current.ImplementedSpecVersion
+		return prev, checkResult(prev)
+	}
+	r.carry = raw
 	var own struct {
 		CNIVersion string `json:"cniVersion"`
 	}
@@ -119,8 +124,14 @@ func checkIndexes(r *current.Result) error {
 	return nil
 }
 
-// writeResult prints a result. Fields of prevResult that the library's types do not have stay where they were.
+// writeResult prints a result. Fields of prevResult that the library's types do not have stay where they were; prev is
+// nil where there are none.
 func writeResult(w io.Writer, result types.Result, prev json.RawMessage) error {
+	if r, ok := result.(*current.Result); ok && prev == nil {
+		var p printer
+		p.result(r)
+		return writeAnswer(w, p.buf)
+	}
 	data, err := json.Marshal(result)
 	if err != nil {
 		return Errorf(CodeInternal, "encode the result: %w", err)

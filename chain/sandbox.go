@@ -42,8 +42,7 @@ func (r *Request[C]) openSandbox(cmd, override string) error {
 // openNetNS opens a network namespace that is not the process' own, unless that is allowed (CNI_NETNS_OVERRIDE, which
 // libcni's tools use).
 func openNetNS(path string, allowOwn bool) (*os.File, error) {
-	// O_NONBLOCK: a FIFO must not hang the plugin.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := openBlocking(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, Errorf(CodeNetNS, "open CNI_NETNS: %w: CAP_SYS_PTRACE is needed for the namespace of a process that has "+
@@ -72,6 +71,25 @@ func openNetNS(path string, allowOwn bool) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// openBlocking is os.Open without a wait for who writes to a FIFO, and without Go's poller, which costs as much as all the
+// rest of this and is for files that can be waited for.
+func openBlocking(path string) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil:
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		if err := syscall.SetNonblock(fd, false); err != nil {
+			_ = syscall.Close(fd)
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	}
 }
 
 // isNetNS asks the kernel for the kind of a namespace file (ioctl_ns(2), linux/nsfs.h). The file's name does not say

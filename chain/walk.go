@@ -5,7 +5,6 @@ package chain
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -19,12 +18,9 @@ import (
 // configuration may have thousands.
 const maxReports = 20
 
-// walker goes through a document beside the type that it is to fill. encoding/json has read the document before, so its
-// syntax is right and its depth limited; a [json.Decoder] would look at every token again, which takes five times as
-// long.
+// walker goes through a document beside the type that it is to fill.
 type walker struct {
-	data           []byte
-	at             int
+	scan
 	names          map[reflect.Type][]named
 	unknown, twice []string
 	listed         string // the known keys, as the last report has them
@@ -54,102 +50,48 @@ func (p *path) String() string {
 	return strings.TrimPrefix(fmt.Sprintf("%v.%s", p.up, p.key), ".")
 }
 
-// value passes one value. t is nil where nothing is known about it.
+// value passes one value. t is nil where nothing is known about it, and nothing is looked at.
 func (w *walker) value(p *path, t reflect.Type, allowed []string) {
 	t = plain(t)
-	switch w.next() {
-	case '{':
-		w.object(p, t, allowed)
-	case '[':
-		if t != nil && t.Kind() == reflect.Slice {
-			t = t.Elem()
-		} else {
-			t = nil
-		}
-		w.at++
-		for i := 0; w.more(']'); i++ {
-			w.value(&path{p, "", i}, t, nil)
-		}
-	case '"':
-		w.text()
+	switch c := w.next(); {
+	case t != nil && c == '{':
+		w.members(p, t, allowed)
+	case t != nil && c == '[' && t.Kind() == reflect.Slice:
+		i := -1
+		w.list(func() bool {
+			i++
+			w.value(&path{p, "", i}, t.Elem(), nil)
+			return true
+		})
 	default:
-		for w.at < len(w.data) && !strings.ContainsRune(",]} \t\r\n", rune(w.data[w.at])) {
-			w.at++
-		}
+		w.raw()
 	}
 }
 
-// object passes an object.
-func (w *walker) object(p *path, t reflect.Type, allowed []string) {
+// members passes an object.
+func (w *walker) members(p *path, t reflect.Type, allowed []string) {
 	seen := map[string]bool{}
-	w.at++
-	for w.more('}') {
-		key := w.text()
-		w.next()
-		w.at++ // the colon
+	w.object(func(key string) bool {
 		here := &path{p, key, -1}
-		if t != nil {
-			folded := fold(key)
-			if seen[folded] && len(w.twice) < maxReports {
-				w.twice = append(w.twice, fmt.Sprintf("key %s stands twice: leave one", quote(here.String())))
-			}
-			seen[folded] = true
+		folded := fold(key)
+		if seen[folded] && len(w.twice) < maxReports {
+			w.twice = append(w.twice, fmt.Sprintf("key %s stands twice: leave one", quote(here.String())))
 		}
+		seen[folded] = true
 		field, known := w.fieldType(t, key, p == nil)
 		start := w.at
 		w.value(here, field, nil)
 		if !known && len(w.unknown) < maxReports && !free(key) && !containsFold(allowed, key) {
 			w.unknown = append(w.unknown, w.report(here, keysOf(t, allowed), start))
 		}
-	}
-}
-
-// next is the next byte that is no white space, or 0 at the end.
-func (w *walker) next() byte {
-	for ; w.at < len(w.data); w.at++ {
-		if c := w.data[w.at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			return c
-		}
-	}
-	return 0
-}
-
-// more passes a comma and says whether there is another element; if not, it passes the end.
-func (w *walker) more(end byte) bool {
-	c := w.next()
-	if c == ',' {
-		w.at++
-		c = w.next()
-	}
-	if c == end {
-		w.at++
-	}
-	return c != end && c != 0
-}
-
-// text passes a string and returns it.
-func (w *walker) text() (s string) {
-	start, plain := w.at, true
-	for w.at++; w.at < len(w.data) && w.data[w.at] != '"'; w.at++ {
-		if w.data[w.at] == '\\' {
-			w.at++
-			plain = false
-		}
-	}
-	w.at = min(w.at+1, len(w.data))
-	if inside := w.data[start+1 : max(start+1, w.at-1)]; plain && utf8.Valid(inside) {
-		return string(inside)
-	}
-	_ = json.Unmarshal(w.data[start:w.at], &s) // it has been read before
-	return s
+		return true
+	})
 }
 
 // fieldType is the type that the key's value decodes into, and whether the key is known at all. What the runtime
 // injects at the top is not the user's to misspell: nothing there is unknown.
 func (w *walker) fieldType(t reflect.Type, key string, top bool) (reflect.Type, bool) {
 	switch {
-	case t == nil:
-		return nil, true
 	case top && (strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") ||
 		strings.EqualFold(key, "prevResult")):
 		return nil, true
