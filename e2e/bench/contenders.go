@@ -3,7 +3,11 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // perBridge is how many attachments share a bridge and a network, about as many as a Kubernetes node has pods (110). A
 // bridge sends each broadcast to all of its ports, which is the kernel's work and the same for everybody: with 500
@@ -26,6 +30,7 @@ const (
 	bare       = "bridge + host-local"
 	byIPTables = "bridge + portmap, iptables"
 	byNFTables = "bridge + portmap, nftables"
+	idle       = "four processes that do nothing"
 	floor      = "floor"
 )
 
@@ -39,6 +44,9 @@ var contenders = map[string]contender{
 	bare:       {bare, func(n int) string { return list(n, bridge(n, ``)) }},
 	byIPTables: {byIPTables, func(n int) string { return list(n, withPortmap(n, "iptables")) }},
 	byNFTables: {byNFTables, func(n int) string { return list(n, withPortmap(n, "nftables")) }},
+	idle: {idle, func(n int) string {
+		return list(n, strings.Join(slices.Repeat([]string{`{"type":"` + nothingName + `"}`}, 4), ","))
+	}},
 }
 
 func list(n int, plugins string) string {

@@ -16,7 +16,7 @@ import (
 
 // order is what a machine is to do next.
 type order struct {
-	Do    string // "fill", "cycle", "parallel", "serve", "connect"
+	Do    string // "drain", "fill", "cycle", "parallel", "serve", "connect"
 	Live  int    // fill: how many attachments there are to be
 	Ports int    // cycle, serve: how many ports are mapped
 	Proto string // cycle, serve: "tcp" or "udp"

@@ -3,8 +3,9 @@
 
 // Bench measures our chain beside upstream's plugins, in one run: each contender is on a machine of its own
 // (network and mount namespaces), and one call after the other goes to each in turn, so that whatever disturbs the
-// machine disturbs all. It writes docs/benchmarks.md, its data and its plots. Nothing here passes or fails by a
-// time.
+// machine disturbs all. Live attachments are a load to everybody in the kernel, so beside them a contender is alone,
+// and its machine takes turns with one of its own without any. It writes docs/benchmarks.md, its data and its plots.
+// Nothing here passes or fails by a time.
 //
 //	bench -bin ../../bin -out ../../docs [-quick]      everything that the page shows
 //	bench -bin ../../bin -a FILE -b FILE               any two conflists: ADD, CHECK and DEL of one attachment
@@ -36,7 +37,7 @@ type options struct {
 	jobs     int
 	batch    int
 	only     string
-	// src is this program's source; hello and launcher are built from it for the run.
+	// src is this program's source; hello and launcher are built for the run.
 	src, hello, launcher string
 }
 
@@ -74,7 +75,8 @@ func main() {
 	flag.IntVar(&o.jobs, "parallel", 15, "how many attachments are made at a time in the parallel run")
 	flag.IntVar(&o.batch, "attachments", 0, "how many attachments the parallel run makes (default 100, quick 45)")
 	flag.IntVar(&perBridge, "per-bridge", perBridge, "how many live attachments share a network and its bridge")
-	flag.StringVar(&o.only, "only", "", "print the results of parts as JSON: startup,live,ports,parallel,connections")
+	flag.StringVar(&o.only, "only", "",
+		"print the results of parts as JSON: startup,pairs,live,ports,parallel,connections")
 	machine := flag.String("machine", "", "used by bench itself: be the machine of a contender")
 	flag.Parse()
 	o.fillIn()

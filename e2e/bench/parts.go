@@ -8,66 +8,16 @@ import (
 	"time"
 )
 
-// slowFill is how many live attachments upstream with masquerade and portmap is measured with at most: it takes minutes
-// to get further.
-const slowFill = 500
-
-// runLive measures with more and more live attachments.
-func runLive(o *options, r *results) error {
+// runPairs measures one attachment where there is no other: all contenders in turn.
+func runPairs(o *options, r *results) (err error) {
 	f := &fleet{o: o}
 	defer f.close()
-	if err := f.start(ours, bare, byIPTables, byNFTables, floor); err != nil {
+	names := []string{ours, bare, byIPTables, byNFTables, idle, floor}
+	if err := f.start(names...); err != nil {
 		return err
 	}
-	for _, live := range o.live {
-		names := []string{ours, bare, byIPTables, byNFTables, floor}
-		if live > slowFill {
-			names = []string{ours, bare, floor}
-		}
-		if err := f.fill(live, names...); err != nil {
-			return err
-		}
-		list, err := f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			list[i].Live = live
-		}
-		r.Cycles = append(r.Cycles, list...)
-	}
-	return runPeak(o, r, f)
-}
-
-// fill makes each machine have so many attachments.
-func (f *fleet) fill(live int, names ...string) error {
-	if live == 0 {
-		return nil
-	}
-	for _, name := range names {
-		if _, err := f.machines[name].do(order{Do: "fill", Live: live}); err != nil {
-			return err
-		}
-	}
-	time.Sleep(settle)
-	return nil
-}
-
-// runPeak measures memory: it takes another parent for the plugins, and so is apart from the times.
-func runPeak(o *options, r *results, f *fleet) error {
-	r.Peak = map[string]int64{}
-	for _, name := range []string{ours, byNFTables} {
-		for range 3 {
-			got, err := f.machines[name].do(order{Do: "cycle", Ports: 1, Proto: "tcp", Launcher: o.launcher})
-			if err != nil {
-				return err
-			}
-			for plugin, kib := range got.Peak {
-				r.Peak[plugin] = max(r.Peak[plugin], kib)
-			}
-		}
-	}
-	return nil
+	r.Cycles, err = f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
+	return err
 }
 
 // runPorts measures with more and more ports; upstream as far as a call takes at most a few seconds.
@@ -105,7 +55,7 @@ func runPorts(o *options, r *results) error {
 func runParallel(o *options, r *results) error {
 	f := &fleet{o: o}
 	defer f.close()
-	names := []string{ours, byIPTables, byNFTables}
+	names := []string{ours, byIPTables, byNFTables, idle}
 	if err := f.start(names...); err != nil {
 		return err
 	}

@@ -27,7 +27,10 @@ func plots(dir string, r *results) error {
 	ports := func(c cycleResult) float64 { return float64(c.Ports) }
 	add := func(c cycleResult) float64 { return ms(c.Add) }
 	del := func(c cycleResult) float64 { return ms(c.Del) }
-	var tcp []cycleResult
+	var grown, tcp []cycleResult
+	for _, g := range r.Growth {
+		grown = append(grown, g.Full)
+	}
 	for _, c := range r.Ports {
 		if c.Proto == "tcp" {
 			tcp = append(tcp, c)
@@ -39,8 +42,8 @@ func plots(dir string, r *results) error {
 		at, value      func(cycleResult) float64
 		log            bool
 	}{
-		{"bench-add-live.svg", "ADD, one port", "live attachments", r.Cycles, live, add, false},
-		{"bench-del-live.svg", "DEL, one port", "live attachments", r.Cycles, live, del, false},
+		{"bench-add-live.svg", "ADD, one port", "live attachments", grown, live, add, false},
+		{"bench-del-live.svg", "DEL, one port", "live attachments", grown, live, del, false},
 		{"bench-add-ports.svg", "ADD", "TCP ports of one attachment", tcp, ports, add, true},
 		{"bench-del-ports.svg", "DEL", "TCP ports of one attachment", tcp, ports, del, true},
 	} {

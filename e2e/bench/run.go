@@ -21,8 +21,10 @@ type results struct {
 	Quick            bool
 	// PerBridge is how many live attachments share a network and its bridge.
 	PerBridge int
-	// Cycles are ADD, CHECK and DEL of one attachment with one port, by contender and live attachments.
+	// Cycles are ADD, CHECK and DEL of one attachment with one port and no other beside it, by contender, in turns.
 	Cycles []cycleResult
+	// Growth is the same beside live attachments, by contender and number of them, each contender alone.
+	Growth []growthResult
 	// Ports are ADD and DEL by contender, protocol and number of ports.
 	Ports       []cycleResult
 	Parallel    []parallelResult
@@ -60,16 +62,25 @@ type fleet struct {
 	machines map[string]*machine
 }
 
+// start starts a machine for each contender, and waits until nothing is left of the machines before.
 func (f *fleet) start(names ...string) error {
 	f.machines = map[string]*machine{}
 	for _, name := range names {
-		m, err := newMachine(f.o.bin, name)
-		if err != nil {
+		if err := f.add(name, name); err != nil {
 			return err
 		}
-		f.machines[name] = m
 	}
-	return nil
+	_, err := f.machines[names[0]].do(order{Do: "drain"})
+	return err
+}
+
+// add starts a machine of a contender, to be known by a name of its own.
+func (f *fleet) add(as, name string) (err error) {
+	f.machines[as], err = newMachine(f.o.bin, name)
+	if err != nil {
+		delete(f.machines, as)
+	}
+	return err
 }
 
 func (f *fleet) close() {
@@ -118,7 +129,7 @@ func medianOf(list []report, field func(report) time.Duration) time.Duration {
 // everything is the run that the page shows.
 func everything(o *options) (*results, error) {
 	r := &results{Date: time.Now().UTC().Format("2006-01-02"), Go: runtime.Version(), Cores: runtime.NumCPU(),
-		Quick: o.quick, PerBridge: perBridge}
+		Quick: o.quick, PerBridge: perBridge, Peak: map[string]int64{}}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err == nil {
 		r.Kernel, _, _ = strings.Cut(unix.ByteSliceToString(uts.Release[:]), "-")
@@ -128,7 +139,8 @@ func everything(o *options) (*results, error) {
 		run  func(*options, *results) error
 	}{
 		{"startup", func(o *options, r *results) (err error) { r.Startup, err = startups(o); return err }},
-		{"live", runLive},
+		{"pairs", runPairs},
+		{"live", runGrowth},
 		{"ports", runPorts},
 		{"parallel", runParallel},
 		{"connections", runConnections},
@@ -140,7 +152,12 @@ func everything(o *options) (*results, error) {
 		if err := part.run(o, r); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "bench: %s: %.0f s\n", part.name, time.Since(start).Seconds())
+		note(part.name, start)
 	}
 	return r, nil
+}
+
+// note tells how long a part of the run took.
+func note(what string, start time.Time) {
+	fmt.Fprintf(os.Stderr, "bench: %s: %.0f s\n", what, time.Since(start).Seconds())
 }
