@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,8 +28,28 @@ const (
 	defaultMarkBit = 13
 )
 
-// protocols are those that have ports and that NAT translates.
-var protocols = map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
+// protoNumber is the number of a protocol that has ports and that NAT translates, or 0.
+func protoNumber(name string) uint8 {
+	switch name {
+	case "tcp":
+		return unix.IPPROTO_TCP
+	case "udp":
+		return unix.IPPROTO_UDP
+	case "sctp":
+		return unix.IPPROTO_SCTP
+	}
+	return 0
+}
+
+// protoName is the name by which protoNumber knows the protocol.
+func protoName(number uint8) string {
+	for _, name := range []string{"tcp", "udp", "sctp"} {
+		if protoNumber(name) == number {
+			return name
+		}
+	}
+	return strconv.Itoa(int(number))
+}
 
 // Validate says what in the configuration cannot be, without looking at the host or at prevResult.
 func (c *Config) Validate() error {
@@ -144,13 +165,12 @@ func (m Mapping) parse(path string) (port, error) {
 		}
 	}
 	p.host, p.target = uint16(m.HostPort), uint16(m.ContainerPort)
-	proto, ok := protocols[strings.ToLower(m.Protocol)]
-	if !ok && m.Protocol != "" {
-		return p, chain.Invalid(path+".protocol", m.Protocol, `it is "tcp", "udp" or "sctp"`)
+	p.proto = unix.IPPROTO_TCP
+	if m.Protocol != "" {
+		p.proto = protoNumber(strings.ToLower(m.Protocol))
 	}
-	p.proto = proto
-	if m.Protocol == "" {
-		p.proto = unix.IPPROTO_TCP
+	if p.proto == 0 {
+		return p, chain.Invalid(path+".protocol", m.Protocol, `it is "tcp", "udp" or "sctp"`)
 	}
 	return p, p.parseHostIP(m.HostIP)
 }
@@ -215,12 +235,7 @@ type hostPort struct {
 }
 
 func (h hostPort) String() string {
-	name := fmt.Sprint(h.proto)
-	for n, p := range protocols {
-		if p == h.proto {
-			name = n
-		}
-	}
+	name := protoName(h.proto)
 	if !h.addr.IsValid() {
 		return fmt.Sprintf("%s port %d of all addresses", name, h.port)
 	}

@@ -33,26 +33,34 @@ func comment(text string) string { return "-m comment --comment " + quote(text) 
 // ipBaseComment stands at the rules of ipBase.
 const ipBaseComment = `-m comment --comment "cni-chain: host ports"`
 
-// ipBase is what is there for all attachments.
-var ipBase = map[string][]string{
-	"nat": {
+// ipBase is what is there for all attachments in a table.
+func ipBase(table string) []string {
+	if table == "raw" {
+		return []string{"-A PREROUTING " + ipBaseComment + " -j " + ipGuard}
+	}
+	return []string{
 		"-A PREROUTING -m addrtype --dst-type LOCAL " + ipBaseComment + " -j " + ipPorts,
 		"-A OUTPUT -m addrtype --dst-type LOCAL " + ipBaseComment + " -j " + ipPorts,
 		"-A POSTROUTING -m conntrack --ctstate DNAT " + ipBaseComment + " -j " + ipMasquerade,
-	},
-	"raw": {"-A PREROUTING " + ipBaseComment + " -j " + ipGuard},
+	}
 }
 
-var ipBaseChains = map[string][]string{"nat": {ipPorts, ipMasquerade}, "raw": {ipGuard}}
+// ipBaseChains are the chains for it.
+func ipBaseChains(table string) []string {
+	if table == "raw" {
+		return []string{ipGuard}
+	}
+	return []string{ipPorts, ipMasquerade}
+}
 
 // base adds what is missing of it. The rule of POSTROUTING goes first, before other masquerading.
 func (l lines) base(c changes, table string) {
-	for _, chain := range ipBaseChains[table] {
+	for _, chain := range ipBaseChains(table) {
 		if !l.chains[table+" "+chain] {
 			c.add(table, ":"+chain+" - [0:0]")
 		}
 	}
-	for _, rule := range ipBase[table] {
+	for _, rule := range ipBase(table) {
 		if !l.has(table, rule) {
 			c.add(table, strings.Replace(rule, "-A POSTROUTING", "-I POSTROUTING 1", 1))
 		}
@@ -219,15 +227,6 @@ func portLists(ports []port) []string {
 		list, used = append(list, item), used+cost
 	}
 	return append(all, strings.Join(list, ","))
-}
-
-func protoName(proto uint8) string {
-	for name, p := range protocols {
-		if p == proto {
-			return name
-		}
-	}
-	return strconv.Itoa(int(proto))
 }
 
 // join puts words, or lists of words, together, without the empty ones.

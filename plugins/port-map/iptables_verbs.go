@@ -64,7 +64,7 @@ func (h *ipHolding) read(rule string, words []string) {
 	case text != "":
 		h.Notes = append(h.Notes, text)
 	case option(words, "-j") == "DNAT":
-		p := port{proto: protocols[option(words, "-p")]}
+		p := port{proto: protoNumber(option(words, "-p"))}
 		if prefix, err := netip.ParsePrefix(option(words, "-d")); err == nil {
 			p.addr = prefix.Addr()
 		}
@@ -172,15 +172,15 @@ func (i iptables) forget(c changes, l lines, all map[string]*ipHolding, h *ipHol
 
 // forgetBase writes the deletion of what all attachments share.
 func (l lines) forgetBase(c changes) {
-	for table, rules := range ipBase {
+	for _, table := range []string{"nat", "raw"} {
 		for _, rule := range l.rules[table] {
-			for _, base := range rules {
+			for _, base := range ipBase(table) {
 				if slices.Equal(fields(rule), fields(base)) {
 					c.add(table, deleteRule(rule))
 				}
 			}
 		}
-		for _, name := range ipBaseChains[table] {
+		for _, name := range ipBaseChains(table) {
 			if l.chains[table+" "+name] {
 				c.add(table, "-F "+name, "-X "+name)
 			}
@@ -255,7 +255,7 @@ func (i iptables) check(ctx context.Context, p *plan, s *side) error {
 		all = append(all, chain.Errorf(codeMissing, "table %s of %s lacks the rule %q", table, i.binary("save"), rule))
 	}
 	r := p.rules(s, "")
-	want := append(slices.Clone(ipBase["nat"]), r.own...)
+	want := append(ipBase("nat"), r.own...)
 	if r.masquerade != "" {
 		want = append(want, r.masquerade)
 	}
@@ -270,7 +270,7 @@ func (i iptables) check(ctx context.Context, p *plan, s *side) error {
 		}
 	}
 	if len(r.guard) > 0 {
-		for _, rule := range ipBase["raw"] {
+		for _, rule := range ipBase("raw") {
 			if !l.has("raw", rule) {
 				missing("raw", rule)
 			}
