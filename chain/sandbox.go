@@ -73,8 +73,8 @@ func openNetNS(path string, allowOwn bool) (*os.File, error) {
 	return file, nil
 }
 
-// openBlocking is os.Open without a wait for who writes to a FIFO, and without Go's poller, which costs as much as all the
-// rest of this and is for files that can be waited for.
+// openBlocking is os.Open without a wait for who writes to a FIFO, and without Go's poller, which costs as much as all
+// the rest of this and is for files that can be waited for.
 func openBlocking(path string) (*os.File, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)

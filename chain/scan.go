@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// scan goes through a document once, without reflection. encoding/json has found it valid before, so its syntax is right
-// and its depth limited; a [json.Decoder] would look at every token again, which takes five times as long, and a process
-// that lives for two milliseconds feels what encoding/json prepares for each type (docs/benchmarks.md).
+// scan goes through a document once, without reflection. encoding/json has found it valid before, so its syntax is
+// right and its depth limited; a [json.Decoder] would look at every token again, which takes five times as long, and a
+// process that lives for two milliseconds feels what encoding/json prepares for each type (docs/benchmarks.md).
 type scan struct {
 	data []byte
 	at   int

@@ -15,8 +15,8 @@ type filter struct {
 	dnat    bool       // with a translated destination only
 }
 
-// inexact says that the kernel can only be told a part of the filter: it takes connections of all IPv6 addresses but the
-// one in a filter for those of that one (ctnetlink_filter_match_tuple of net/netfilter/nf_conntrack_netlink.c, which
+// inexact says that the kernel can only be told a part of the filter: it takes connections of all IPv6 addresses but
+// the one in a filter for those of that one (ctnetlink_filter_match_tuple of net/netfilter/nf_conntrack_netlink.c, which
 // takes ipv6_addr_cmp for a comparison that is true when the addresses are equal; seen with 6.18).
 func (f filter) inexact() bool { return f.to.Is6() || f.answers.Is6() }
 

@@ -59,12 +59,12 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// CloseLater closes the socket without waiting for the kernel. A socket of netfilter is not closed before the kernel has
-// destroyed what any transaction of nf_tables deleted, which takes it one or two grace periods of RCU, 8 to 16 ms
+// CloseLater closes the socket without waiting for the kernel. A socket of netfilter is not closed before the kernel
+// has destroyed what any transaction of nf_tables deleted, which takes it one or two grace periods of RCU, 8 to 16 ms
 // (nft_rcv_nl_event in net/netfilter/nf_tables_api.c), and which concerns nobody any more: the deletion is through. So
 // the last reference to the socket is left in a message that nobody can receive, on its way to a pair of local sockets
-// that holds nothing but itself, which is for a kernel thread to collect (unix(7) and net/unix/garbage.c). With a kernel
-// that takes no such message, or collects at once, as they did before 6.9, it is an ordinary Close.
+// that holds nothing but itself, which is for a kernel thread to collect (unix(7) and net/unix/garbage.c). With a
+// kernel that takes no such message, or collects at once, as they did before 6.9, it is an ordinary Close.
 func (s *Socket) CloseLater() error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
