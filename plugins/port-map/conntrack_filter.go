@@ -16,8 +16,8 @@ type filter struct {
 }
 
 // inexact says that the kernel can only be told a part of the filter: it takes connections of all IPv6 addresses but
-// the one in a filter for those of that one (ctnetlink_filter_match_tuple of net/netfilter/nf_conntrack_netlink.c, which
-// takes ipv6_addr_cmp for a comparison that is true when the addresses are equal; seen with 6.18).
+// the one in a filter for those of that one (ctnetlink_filter_match_tuple of net/netfilter/nf_conntrack_netlink.c takes
+// ipv6_addr_cmp for a comparison that is true when the addresses are equal; seen with 6.18).
 func (f filter) inexact() bool { return f.to.Is6() || f.answers.Is6() }
 
 // common is the narrowest filter that lets through what any of them does, for a list that serves all.
