@@ -23,7 +23,7 @@ import (
 const maxRetries = 50
 
 // owners finds the elements of an attachment by its tag. Its counter counts all attachments that are masqueraded.
-var owners = nft.NewRegister(nft.Inet, "masq-owners", nil).Counted("masq-owners").Also(findSubnet)
+var owners = nft.NewRegister(nft.Inet, "masq-owners").Counted("masq-owners").Also(findSubnet)
 
 // nftMasq keeps the addresses that are masqueraded as elements of sets in the table inet cni-chain: one set, one rule
 // and one counter per network and subnet, made with the first attachment there and deleted with the last (see subnet).

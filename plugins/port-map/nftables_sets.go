@@ -128,4 +128,4 @@ func allSets() []*nft.Set {
 const registerCounter = "ports"
 
 // register finds what an attachment has.
-var register = nft.NewRegister(nft.Inet, "ports", allSets).Also(conditionalSet).Counted(registerCounter)
+var register = nft.NewRegister(nft.Inet, "ports").Of(allSets).Also(conditionalSet).Counted(registerCounter)

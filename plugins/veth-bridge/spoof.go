@@ -27,7 +27,7 @@ var (
 	guardedPorts = "guarded-ports"
 	guarded      = &nft.Set{Name: "guarded", Key: []nft.Type{nft.IfName}}
 	allowed      = &nft.Set{Name: "allowed", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
-	guards       = nft.NewRegister(nft.Bridge, "guards", guardSets).Counted(guardedPorts)
+	guards       = nft.NewRegister(nft.Bridge, "guards").Of(guardSets).Counted(guardedPorts)
 
 	guardChain = nft.Chain{Name: "prerouting", Hook: &nft.Hook{
 		Type: "filter", Num: nfBridgePreRouting, Priority: guardPriority,

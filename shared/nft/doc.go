@@ -11,7 +11,7 @@
 // one attachment has are elements of those sets, written through a [Register], which also finds them again by the
 // owner's tag:
 //
-//	register := nft.NewRegister(nft.Inet, "ports", sets...)
+//	register := nft.NewRegister(nft.Inet, "ports").Of(sets)
 //	err := conn.Apply(nft.Inet, register.Set(), base, func(tx *nft.Tx) { register.Add(tx, holding) }) // ADD
 //
 //	holding, err := register.Get(conn, tag) // DEL; nil: nothing to do

@@ -14,7 +14,7 @@ import (
 func TestLastOwnerClearsAll(t *testing.T) {
 	w := newWorld(t)
 	set := &nft.Set{Name: "hosts", Key: []nft.Type{nft.IPv4Addr}}
-	register := nft.NewRegister(nft.Inet, "hosts-owners", setsOf(set)).Counted("hosts-owners")
+	register := nft.NewRegister(nft.Inet, "hosts-owners").Of(setsOf(set)).Counted("hosts-owners")
 	base := func(tx *nft.Tx) {
 		tx.AddTable()
 		tx.AddCounter("hosts-owners", "")

@@ -25,7 +25,7 @@ var (
 	local   = &nft.Set{Name: "local4", Key: []nft.Type{nft.IPv4Addr}, Objects: true}
 	pairs   = &nft.Set{Name: "pairs", Key: []nft.Type{nft.IfName, nft.EtherAddr}}
 	verdict = &nft.Set{Name: "verdict", Key: []nft.Type{nft.IfName}, Verdicts: true}
-	owners  = nft.NewRegister(nft.Inet, "ports", setsOf(anySet, local))
+	owners  = nft.NewRegister(nft.Inet, "ports").Of(setsOf(anySet, local))
 )
 
 func setsOf(sets ...*nft.Set) func() []*nft.Set { return func() []*nft.Set { return sets } }

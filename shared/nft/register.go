@@ -32,16 +32,20 @@ type Register struct {
 	count string
 }
 
-// NewRegister describes the register called name, for owners that have elements in sets, which are asked for when they
-// are needed: a register is a variable of a program, most of whose calls do without. Without any it is nil.
-func NewRegister(table Table, name string, sets func() []*Set) *Register {
-	if sets == nil {
-		sets = func() []*Set { return nil }
-	}
-	return &Register{table: table, set: &Set{Name: name, Key: []Type{IfName, InetService}}, sets: sets}
+// NewRegister describes the register called name.
+func NewRegister(table Table, name string) *Register {
+	none := func() []*Set { return nil }
+	return &Register{table: table, set: &Set{Name: name, Key: []Type{IfName, InetService}}, sets: none}
 }
 
-// Also adds sets that are made as they are needed: of a name that NewRegister was not given, find says which set it is,
+// Of gives the sets that owners have elements in. They are asked for when they are needed: a register is a variable of
+// a program, most of whose calls do without. It returns r.
+func (r *Register) Of(sets func() []*Set) *Register {
+	r.sets = sets
+	return r
+}
+
+// Also adds sets that are made as they are needed: of a name that Of has not given, find says which set it is,
 // or nil. It returns r.
 func (r *Register) Also(find func(name string) *Set) *Register {
 	r.more = find

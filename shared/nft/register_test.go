@@ -238,7 +238,7 @@ func TestLastUserFreesTheCounter(t *testing.T) {
 // one takes the register's counter along.
 func TestEmptiedRegister(t *testing.T) {
 	w := newWorld(t)
-	counted := nft.NewRegister(nft.Inet, "counted", setsOf(anySet)).Counted("counted")
+	counted := nft.NewRegister(nft.Inet, "counted").Of(setsOf(anySet)).Counted("counted")
 	tx := w.Begin(nft.Inet)
 	tx.AddTable()
 	tx.AddCounter("counted", "")
