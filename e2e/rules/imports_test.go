@@ -25,8 +25,7 @@ const (
 )
 
 var linux = []string{
-	netlink, netlink + "/", "github.com/vishvananda/netns", "github.com/google/nftables", "github.com/google/nftables/",
-	"github.com/mdlayher/netlink", "github.com/coreos/go-iptables/", "golang.org/x/sys/",
+	netlink, netlink + "/", "github.com/vishvananda/netns", "github.com/coreos/go-iptables/", "golang.org/x/sys/",
 }
 
 var protocol = []string{cniPkg + "skel", cniPkg + "types", cniPkg + "types/", cniPkg + "version", cniPkg + "utils"}
@@ -117,6 +116,20 @@ func TestTestPackagesStayInTests(t *testing.T) {
 		}
 		if slices.Contains(p.Deps, "testing") {
 			t.Errorf("%s links package testing", p.rel())
+		}
+	}
+}
+
+// heavy are modules that no plugin links, not even through another: each of its processes would initialise them, and
+// shared/nft and shared/nlsock do what they are for. Tests use them.
+var heavy = []string{"github.com/google/nftables", "github.com/google/nftables/", "github.com/mdlayher/"}
+
+func TestPluginsAreLight(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, path := range p.Deps {
+			if under("plugins")(p.rel()) && allowed(path, heavy) {
+				t.Errorf("%s links %s", p.rel(), path)
+			}
 		}
 	}
 }

@@ -153,7 +153,7 @@ func TestBillOfMaterials(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Contains(refs, "pkg:golang/github.com/google/nftables@v0.3.0") {
-		t.Errorf("nftables is not in %v", refs)
+	if !slices.Contains(refs, "pkg:golang/github.com/containernetworking/cni@v1.3.0") {
+		t.Errorf("the library of CNI is not in %v", refs)
 	}
 }
