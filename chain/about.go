@@ -40,8 +40,11 @@ func (p *Plugin[C]) about(w io.Writer) {
 // Capabilities are the keys of runtimeConfig that the link understands.
 func (p *Plugin[C]) Capabilities() []string {
 	var caps []string
-	t, _ := fieldOf(reflect.TypeFor[C](), "runtimeConfig")
-	if t = plain(t); t != nil && t.Kind() == reflect.Struct {
+	t, ok := fieldOf(reflect.TypeFor[C](), "runtimeConfig")
+	if ok && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if ok && t.Kind() == reflect.Struct && !decodesItself(t) {
 		for name := range fields(t) {
 			caps = append(caps, name)
 		}

@@ -35,19 +35,21 @@ func Decode(data json.RawMessage, path string, into any) error {
 // (code 2), keys that stand twice (code 7), and values of another type (code 6). Letter case does not matter, as it
 // does not to encoding/json: runtimes send HostPort for hostPort (containerd/go-cni, types.go).
 func decodeStrict(data []byte, into any, allowed []string) error {
-	decoded := json.Unmarshal(data, into)
-	if syntax := (*json.SyntaxError)(nil); errors.As(decoded, &syntax) {
-		return decodingError(data, decoded)
+	if !json.Valid(data) {
+		return decodingError(data, json.Unmarshal(data, into))
 	}
 	w := &walker{scan: scan{data: data}}
-	w.value(nil, reflect.TypeOf(into).Elem(), allowed)
+	w.fill(into, allowed)
 	switch {
 	case len(w.unknown) > 0:
 		return Errorf(CodeUnsupported, "%s", strings.Join(w.unknown, "; "))
 	case len(w.twice) > 0:
 		return Errorf(CodeConfig, "%s", strings.Join(slices.Compact(w.twice), "; "))
-	case decoded != nil:
-		return decodingError(data, decoded)
+	case !w.misfit:
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return decodingError(data, err)
 	}
 	return nil
 }

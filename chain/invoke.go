@@ -76,7 +76,7 @@ func (p *Plugin[C]) decode(data []byte, conf *C, strict bool, log interface{ War
 	}
 	if !strict {
 		// What was once accepted stays deletable: json fills what it can and reports the rest.
-		if err := json.Unmarshal(data, conf); err != nil {
+		if err := fill(data, conf); err != nil {
 			log.Warn("configuration is not what this version accepts, going on with what it has", "err", err)
 		}
 		return nil

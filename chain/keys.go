@@ -4,23 +4,9 @@
 package chain
 
 import (
-	"encoding/json"
 	"reflect"
 	"strings"
 )
-
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
-
-// plain is the type that a value decodes into field by field, or nil where the type decodes itself or takes anything.
-func plain(t reflect.Type) reflect.Type {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t == nil || t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(unmarshaler) {
-		return nil
-	}
-	return t
-}
 
 // fields yields the fields of a struct by the names they have in JSON, those of embedded structs included.
 func fields(t reflect.Type) func(func(string, reflect.StructField) bool) {

@@ -18,18 +18,22 @@ import (
 // configuration may have thousands.
 const maxReports = 20
 
-// walker goes through a document beside the type that it is to fill.
+// walker fills a value from a document as encoding/json does, and notes on the way what nobody asked for. What it does
+// not do itself it leaves to encoding/json, value by value; a misfit is for encoding/json to refuse.
 type walker struct {
 	scan
 	names          map[reflect.Type][]named
 	unknown, twice []string
 	listed         string // the known keys, as the last report has them
+	quiet          bool   // nothing is noted
+	misfit         bool   // the document is not of the value's type, or says something twice
 }
 
 // named is a field by its name in JSON.
 type named struct {
-	name string
-	kind reflect.Type
+	name  string
+	kind  reflect.Type
+	index []int
 }
 
 // path is where a value stands. It becomes text only when there is something to say about it.
@@ -50,64 +54,83 @@ func (p *path) String() string {
 	return strings.TrimPrefix(fmt.Sprintf("%v.%s", p.up, p.key), ".")
 }
 
-// value passes one value. t is nil where nothing is known about it, and nothing is looked at.
-func (w *walker) value(p *path, t reflect.Type, allowed []string) {
-	t = plain(t)
-	switch c := w.next(); {
-	case t != nil && c == '{':
-		w.members(p, t, allowed)
-	case t != nil && c == '[' && t.Kind() == reflect.Slice:
-		i := -1
-		w.list(func() bool {
-			i++
-			w.value(&path{p, "", i}, t.Elem(), nil)
-			return true
-		})
-	default:
-		w.raw()
-	}
-}
-
-// members passes an object.
-func (w *walker) members(p *path, t reflect.Type, allowed []string) {
+// members passes an object of type t and puts it into v, or nowhere when v is the zero Value.
+func (w *walker) members(p *path, t reflect.Type, v reflect.Value, allowed []string) {
 	seen := map[string]bool{}
 	w.object(func(key string) bool {
 		here := &path{p, key, -1}
 		folded := fold(key)
-		if seen[folded] && len(w.twice) < maxReports {
-			w.twice = append(w.twice, fmt.Sprintf("key %s stands twice: leave one", quote(here.String())))
+		if seen[folded] {
+			w.noteTwice(here)
 		}
 		seen[folded] = true
-		field, known := w.fieldType(t, key, p == nil)
-		start := w.at
-		w.value(here, field, nil)
-		if !known && len(w.unknown) < maxReports && !free(key) && !containsFold(allowed, key) {
+		field, known := w.field(t, key, p == nil)
+		if w.misfit {
+			v = reflect.Value{} // encoding/json does it all
+		}
+		start, quiet := w.at, w.quiet
+		w.quiet = quiet || p == nil && injected(key)
+		w.value(here, field.kind, field.of(v), nil)
+		w.quiet = quiet
+		if !known && !quiet && len(w.unknown) < maxReports && !free(key) && !containsFold(allowed, key) {
 			w.unknown = append(w.unknown, w.report(here, keysOf(t, allowed), start))
 		}
 		return true
 	})
 }
 
-// fieldType is the type that the key's value decodes into, and whether the key is known at all. What the runtime
-// injects at the top is not the user's to misspell: nothing there is unknown.
-func (w *walker) fieldType(t reflect.Type, key string, top bool) (reflect.Type, bool) {
-	switch {
-	case top && (strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") ||
-		strings.EqualFold(key, "prevResult")):
-		return nil, true
-	case top && strings.EqualFold(key, "log"):
-		return reflect.TypeFor[LogConfig](), true
-	case t.Kind() == reflect.Map:
-		return t.Elem(), true
-	case t.Kind() != reflect.Struct:
-		return nil, true
+func (w *walker) noteTwice(p *path) {
+	w.misfit = true
+	if !w.quiet && len(w.twice) < maxReports {
+		w.twice = append(w.twice, fmt.Sprintf("key %s stands twice: leave one", quote(p.String())))
 	}
-	for _, f := range w.fieldsOf(t) {
-		if strings.EqualFold(f.name, key) {
-			return f.kind, true
+}
+
+// injected says whether the runtime puts the key at the top of a configuration: what is in there is not the user's to
+// misspell.
+func injected(key string) bool {
+	return strings.EqualFold(key, "runtimeConfig") || strings.EqualFold(key, "args") || strings.EqualFold(key, "prevResult")
+}
+
+// field is what the key's value goes to, and whether the key is known at all.
+func (w *walker) field(t reflect.Type, key string, top bool) (named, bool) {
+	if t.Kind() == reflect.Map {
+		return named{kind: t.Elem()}, true
+	}
+	if f, ok := find(w.fieldsOf(t), key); ok {
+		return f, true
+	}
+	if top && strings.EqualFold(key, "log") {
+		return named{kind: reflect.TypeFor[LogConfig]()}, true
+	}
+	return named{}, top && injected(key)
+}
+
+func find(list []named, key string) (named, bool) {
+	i := slices.IndexFunc(list, func(f named) bool { return strings.EqualFold(f.name, key) })
+	if i < 0 {
+		return named{}, false
+	}
+	return list[i], true
+}
+
+// odd says that only encoding/json knows what to do with a field: one with the option "string", or of a struct behind an
+// embedded pointer.
+func odd(t reflect.Type, f reflect.StructField) bool {
+	for _, i := range f.Index[:len(f.Index)-1] {
+		if t = t.Field(i).Type; t.Kind() == reflect.Pointer {
+			return true
 		}
 	}
-	return nil, false
+	return strings.Contains(f.Tag.Get("json"), ",string")
+}
+
+// of is the field in a struct; none where there is no struct, or the frame has a field that the struct has not.
+func (f named) of(v reflect.Value) reflect.Value {
+	if !v.IsValid() || f.index == nil {
+		return reflect.Value{}
+	}
+	return v.FieldByIndex(f.index)
 }
 
 // fieldsOf are the fields of a struct, looked at once: a list has as many objects as there are ports.
@@ -117,7 +140,10 @@ func (w *walker) fieldsOf(t reflect.Type) []named {
 		return list
 	}
 	for name, f := range fields(t) {
-		list = append(list, named{name, f.Type})
+		if _, again := find(list, name); again || odd(t, f) {
+			w.misfit = true
+		}
+		list = append(list, named{name, f.Type, f.Index})
 	}
 	if w.names == nil {
 		w.names = map[reflect.Type][]named{}
