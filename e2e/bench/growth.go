@@ -79,7 +79,7 @@ func grow(o *options, r *results, name string, pause bool) error {
 		list[0].Who, list[0].Live, list[1].Who = name, live, name
 		r.Growth = append(r.Growth, growthResult{list[0], list[1]})
 	}
-	return runPeak(o, r, name, f.machines[full])
+	return r.peak(o, name, f.machines[full])
 }
 
 // levels are the numbers of live attachments that a contender is measured with, none being the first.
@@ -105,23 +105,6 @@ func (f *fleet) fill(live int, names ...string) error {
 		}
 	}
 	time.Sleep(settle)
-	return nil
-}
-
-// runPeak measures memory: it takes another parent for the plugins, and so is apart from the times.
-func runPeak(o *options, r *results, name string, m *machine) error {
-	if name != ours && name != byNFTables {
-		return nil
-	}
-	for range 3 {
-		got, err := m.do(order{Do: "cycle", Ports: 1, Proto: "tcp", Launcher: o.launcher})
-		if err != nil {
-			return err
-		}
-		for plugin, kib := range got.Peak {
-			r.Peak[plugin] = max(r.Peak[plugin], kib)
-		}
-	}
 	return nil
 }
 

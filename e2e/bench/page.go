@@ -44,10 +44,10 @@ func machineText(b *strings.Builder, r *results) {
 	if r.Quick {
 		kind = "`make bench QUICK=1`"
 	}
-	fmt.Fprintf(b, "\n%s on %s: Linux %s, %d cores, %s. Medians of calls through libcni, process start included; each "+
-		"contender\nis on a machine of its own made of namespaces, and the contenders take turns call by call, but "+
-		"beside live attachments, where\neach is alone in the kernel. Use the ratios: the milliseconds are this "+
-		"machine's.\n", kind, r.Date, r.Kernel, r.Cores, r.Go)
+	fmt.Fprintf(b, "\n%s on %s: Linux %s, %d cores, %s. Medians of calls through libcni, process start included;\n"+
+		"each contender is on a machine of its own made of namespaces. They take turns call by call; only beside live\n"+
+		"attachments, each is alone in the kernel. Use the ratios: the milliseconds are this machine's.\n",
+		kind, r.Date, r.Kernel, r.Cores, r.Go)
 }
 
 // find is the measurement with the given properties, or the zero one.
@@ -91,8 +91,8 @@ func growthTable(b *strings.Builder, r *results) {
 		"turns. One is filled, and its times are in the table;\nthe other stays empty. All namespaces of a contender "+
 		"are gone before the next one starts. %d attachments share a bridge,\nand the measured one joins the last of "+
 		"them. %s\n\n- *against the first*: as a user sees it, against the ADD of the same contender before the fill, "+
-		"when the kernel had nothing else.\n- *against the empty machine*: what grows with the attachments of the own "+
-		"host; the rest is what the kernel has to do for\n  thousands of namespaces, whoever asks.\n\n"+
+		"when the kernel had\n  nothing else.\n- *against the empty machine*: what grows with the attachments of the "+
+		"own host; the rest is what the kernel has to do for\n  so many namespaces, whoever asks.\n\n"+
 		"| live | | ADD, ms | CHECK, ms | DEL, ms | ADD against the first | ADD against the empty machine |\n"+
 		"|---|---|---|---|---|---|---|\n", r.PerBridge, upstream)
 	for _, g := range r.Growth {

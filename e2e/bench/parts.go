@@ -16,8 +16,32 @@ func runPairs(o *options, r *results) (err error) {
 	if err := f.start(names...); err != nil {
 		return err
 	}
-	r.Cycles, err = f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...)
-	return err
+	if r.Cycles, err = f.cycles(o.samples, order{Ports: 1, Proto: "tcp"}, names...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := r.peak(o, name, f.machines[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peak measures memory: it takes another parent for the plugins, and so is apart from the times.
+func (r *results) peak(o *options, name string, m *machine) error {
+	if name != ours && name != byNFTables {
+		return nil
+	}
+	for range 3 {
+		got, err := m.do(order{Do: "cycle", Ports: 1, Proto: "tcp", Launcher: o.launcher})
+		if err != nil {
+			return err
+		}
+		for plugin, kib := range got.Peak {
+			r.Peak[plugin] = max(r.Peak[plugin], kib)
+		}
+	}
+	return nil
 }
 
 // runPorts measures with more and more ports; upstream as far as a call takes at most a few seconds.
