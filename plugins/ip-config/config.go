@@ -57,10 +57,10 @@ func (m *Masq) UnmarshalJSON(data []byte) error {
 	type families Masq // without this method
 	var both bool
 	var each families
-	err := json.Unmarshal(data, &both)
+	var err error
 	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		err = chain.Decode(data, "ipMasq", &each)
-	} else if err != nil {
+	} else if chain.Unmarshal(data, &both) != nil {
 		err = chain.Errorf(chain.CodeDecoding, `ipMasq: true, false or {"ipv4": true, "ipv6": false} is needed, got %s`, data)
 	} else {
 		each = families{both, both}
@@ -152,7 +152,7 @@ func (c *Config) ipamType() (string, error) {
 	if len(c.IPAM) == 0 {
 		return "", nil
 	}
-	if err := json.Unmarshal(c.IPAM, &ipam); err != nil {
+	if err := chain.Unmarshal(c.IPAM, &ipam); err != nil {
 		return "", chain.Errorf(chain.CodeDecoding, `ipam: an object with the string "type" is needed: %w`, err)
 	}
 	return ipam.Type, nil
@@ -160,8 +160,8 @@ func (c *Config) ipamType() (string, error) {
 
 // emptyObject says whether "ipam" is as good as missing; tools write such.
 func emptyObject(data json.RawMessage) bool {
-	var fields map[string]json.RawMessage
-	return len(data) == 0 || json.Unmarshal(data, &fields) == nil && len(fields) == 0
+	text := string(bytes.Join(bytes.Fields(data), nil))
+	return text == "" || text == "{}" || text == "null"
 }
 
 // hasGateway says whether the link has to do with the bridge.

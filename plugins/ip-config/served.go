@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -31,7 +30,7 @@ type poolConfig struct {
 
 func servedOf(r *request) *served {
 	var c poolConfig
-	_ = json.Unmarshal(r.Conf.IPAM, &c) // Validate has been strict; DEL and GC go on with what can be read
+	_ = chain.Unmarshal(r.Conf.IPAM, &c) // Validate has been strict; DEL and GC go on with what can be read
 	return &served{r: r, conf: c.Config, pool: pool.Open(r.Network, c.Config)}
 }
 

@@ -42,10 +42,10 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 		config
 		IPAM json.RawMessage `json:"ipam"`
 	}
-	err := json.Unmarshal(data, &doc)
+	err := chain.Unmarshal(data, &doc)
 	*c = Config(doc.config)
 	c.ipam = doc.IPAM
-	_ = json.Unmarshal(doc.IPAM, &c.IPAM) // DEL goes on with what can be read, Validate reports the rest
+	_ = chain.Unmarshal(doc.IPAM, &c.IPAM) // DEL goes on with what can be read, Validate reports the rest
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/owner"
 )
 
@@ -67,7 +68,7 @@ func loadRecord(path string) (*record, error) {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
 	r := &record{}
-	if err := json.Unmarshal(data, r); err != nil {
+	if err := chain.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("read record %s: %w: %w", path, errGarbled, err)
 	}
 	return r, nil

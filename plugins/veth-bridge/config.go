@@ -174,7 +174,7 @@ func misplaced(config []byte) error {
 		IPAM json.RawMessage `json:"ipam"`
 		DNS  json.RawMessage `json:"dns"`
 	}
-	if err := json.Unmarshal(config, &keys); err != nil {
+	if err := chain.Unmarshal(config, &keys); err != nil {
 		return fmt.Errorf("decode the configuration: %w", err)
 	}
 	var errs []error
