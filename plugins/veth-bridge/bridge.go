@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cni-chain/cni-chain/chain"
+	"github.com/cni-chain/cni-chain/shared/digest"
 	"github.com/cni-chain/cni-chain/shared/lock"
 	"github.com/cni-chain/cni-chain/shared/nl"
 	"github.com/cni-chain/cni-chain/shared/nlsock"
@@ -50,7 +50,7 @@ func isBridgeMAC(name string, mac net.HardwareAddr) bool {
 }
 
 func bridgeSum(name string, mac net.HardwareAddr) []byte {
-	h := sha256.Sum256([]byte(owner.Prefix + name + "\x00" + string(mac[:4])))
+	h := digest.Sum(owner.Prefix + name + "\x00" + string(mac[:4]))
 	return h[:2]
 }
 

@@ -4,14 +4,15 @@
 package nft
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cni-chain/cni-chain/shared/digest"
 )
 
 // Register remembers in the kernel what each owner has in shared sets, so that it can be found and deleted by the
@@ -239,9 +240,14 @@ func (r *Register) Owners(c *Conn, prefix string) ([]string, error) {
 
 // recordKey is the key of an owner's i-th line. The first field has room for 15 characters: 75 bits of a hash.
 func recordKey(owner string, i int) []byte {
-	h := sha256.Sum256([]byte(owner))
-	name := strings.ToLower(base32.StdEncoding.EncodeToString(h[:]))[:unix.IFNAMSIZ-1]
-	return Join(Name(name), Port(uint16(i)))
+	h := digest.Sum(owner)
+	var name [unix.IFNAMSIZ - 1]byte
+	for at := range name {
+		bit := 5 * at
+		word := binary.BigEndian.Uint16(h[bit/8:])
+		name[at] = "abcdefghijklmnopqrstuvwxyz234567"[word>>(11-bit%8)&31]
+	}
+	return Join(Name(string(name[:])), Port(uint16(i)))
 }
 
 // parse reads the lines of an owner.

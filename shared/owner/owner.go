@@ -9,10 +9,11 @@ package owner
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/cni-chain/cni-chain/shared/digest"
 )
 
 // Prefix starts every tag.
@@ -107,12 +108,12 @@ func shorten(s string, limit int) string {
 }
 
 // sum hashes the words so that no two lists of words run together.
-func sum(words ...string) [sha256.Size]byte {
-	return sha256.Sum256([]byte(strings.Join(words, "\x00")))
+func sum(words ...string) [digest.Size]byte {
+	return digest.Sum(strings.Join(words, "\x00"))
 }
 
 // base36 writes the first n base-36 digits of the hash taken as a fraction.
-func base36(h [sha256.Size]byte, n int) string {
+func base36(h [digest.Size]byte, n int) string {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
 	out := make([]byte, n)
 	for i := range out {
