@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cni-chain/cni-chain/chain"
 	"github.com/cni-chain/cni-chain/shared/nft"
@@ -115,26 +117,20 @@ func compareElement(set *nft.Set, tag string, want nft.Element, got *nft.Element
 	return nil
 }
 
-// checkRules compares the rules of all chains, by their comments and in their order.
+// checkRules compares the rules of all chains, by their comments and in their order. They are listed at once: the table
+// has a few for each network and none for an attachment.
 func (n *nftables) checkRules(p *plan) error {
+	list, err := n.conn.Rules(nft.Inet, "")
+	if err != nil {
+		return err
+	}
+	rules := map[string][]string{}
+	for _, r := range list {
+		rules[r.Chain] = append(rules[r.Chain], r.Comment)
+	}
 	want := map[string][]string{}
 	for _, r := range baseRules() {
 		want[r.chain] = append(want[r.chain], r.comment)
-	}
-	var all []error
-	for _, c := range baseChains() {
-		ok, err := n.conn.HasChain(nft.Inet, c.Name)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			all = append(all, chain.Errorf(codeMissing, "chain %s of table %v is missing", c.Name, nft.Inet))
-			continue
-		}
-		if c.Name == chainConditions {
-			continue
-		}
-		all = append(all, n.checkChain(c.Name, want[c.Name]))
 	}
 	for _, s := range p.sides {
 		key := conditionKey(s.conditions)
@@ -142,38 +138,49 @@ func (n *nftables) checkRules(p *plan) error {
 			continue
 		}
 		name := conditionChain(s.family, key)
-		handle, err := n.conditionRule(name)
-		if err != nil {
-			return err
-		}
-		if handle == 0 {
-			all = append(all, chain.Errorf(codeMissing, "the rule of chain %s that jumps to %s is missing",
-				chainConditions, name))
-		}
-		var comments []string
+		want[chainConditions] = append(want[chainConditions], name) // the comment of the rule that jumps there
 		for _, r := range dnatRules(name, s.family, mapsOf(s.family, key)) {
-			comments = append(comments, r.comment)
+			want[name] = append(want[name], r.comment)
 		}
-		all = append(all, n.checkChain(name, comments))
+	}
+	return errors.Join(n.checkChains(), findRules(want, rules))
+}
+
+// checkChains looks for the chains; one may be there without a rule.
+func (n *nftables) checkChains() error {
+	var names []string
+	for _, c := range baseChains() {
+		names = append(names, c.Name)
+	}
+	found, err := n.conn.HasChains(nft.Inet, names...)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for i, name := range names {
+		if !found[i] {
+			all = append(all, chain.Errorf(codeMissing, "chain %s of table %v is missing", name, nft.Inet))
+		}
 	}
 	return errors.Join(all...)
 }
 
-// checkChain finds the comments among the chain's rules, in their order. Somebody else's rules between them are
-// somebody else's business.
-func (n *nftables) checkChain(name string, comments []string) error {
-	rules, err := n.conn.Rules(nft.Inet, name)
-	if err != nil {
-		return err
-	}
-	for _, comment := range comments {
-		for len(rules) > 0 && rules[0].Comment != comment {
-			rules = rules[1:]
+// findRules finds the wanted comments of each chain among those of its rules, in their order. Somebody else's rules
+// between them are somebody else's business.
+func findRules(want, rules map[string][]string) error {
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		rest := rules[name]
+		for _, comment := range want[name] {
+			at := slices.Index(rest, comment)
+			if at < 0 {
+				all = append(all, chain.Errorf(codeMissing, "rule %q of chain %s is missing", comment, name))
+				break
+			}
+			if name != chainConditions { // there in the order in which they came to be used
+				rest = rest[at+1:]
+			}
 		}
-		if len(rules) == 0 {
-			return chain.Errorf(codeMissing, "rule %q of chain %s is missing", comment, name)
-		}
-		rules = rules[1:]
 	}
-	return nil
+	return errors.Join(all...)
 }

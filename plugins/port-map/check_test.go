@@ -25,7 +25,7 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 			`{ tcp . 8080 comment "somebody" : 10.0.0.1 . 80 }`, `belongs to "somebody"`},
 		{"nft flush chain inet cni-chain ports-prerouting", `rule "from outside" of chain ports-prerouting is missing`},
 		{"nft flush chain inet cni-chain ports-masquerade", "of chain ports-masquerade is missing"},
-		{"nft flush chain inet cni-chain ports-conditions", "of chain ports-conditions that jumps to ports-if6-"},
+		{"nft flush chain inet cni-chain ports-conditions", "of chain ports-conditions is missing"},
 		{"nft delete chain inet cni-chain ports-output", "chain ports-output of table inet cni-chain is missing"},
 		{"nft flush map inet cni-chain ports", "map ports of table inet cni-chain lacks what the attachment has"},
 		{"nft flush map inet cni-chain ports-local4", "of set ports-local4 is missing"},

@@ -35,21 +35,21 @@ func (n *nftables) clearBase(tx *nft.Tx, tags []string) error {
 
 // deleteWhatIsThere deletes chains and sets. One that somebody has deleted meanwhile is to keep nobody from the others.
 func (n *nftables) deleteWhatIsThere(tx *nft.Tx, chains []string, sets []*nft.Set) error {
-	for _, name := range chains {
-		ok, err := n.conn.HasChain(nft.Inet, name)
-		if err != nil {
-			return err
-		}
-		if ok {
+	hasChain, err := n.conn.HasChains(nft.Inet, chains...)
+	if err != nil {
+		return err
+	}
+	hasSet, err := n.conn.HasSets(nft.Inet, sets...)
+	if err != nil {
+		return err
+	}
+	for i, name := range chains {
+		if hasChain[i] {
 			tx.DeleteChain(name)
 		}
 	}
-	for _, s := range sets {
-		ok, err := n.conn.HasSet(nft.Inet, s)
-		if err != nil {
-			return err
-		}
-		if ok {
+	for i, s := range sets {
+		if hasSet[i] {
 			tx.DeleteSet(s)
 		}
 	}

@@ -79,7 +79,7 @@ func probeMessage(kind string) nl.Message {
 func probeNFT() error {
 	c, err := nft.Open()
 	if err == nil {
-		_, err = c.HasChain(nft.Bridge, guardChain.Name)
+		_, err = c.HasChains(nft.Bridge, guardChain.Name)
 		_ = c.Close()
 	}
 	return explainNFT(err)

@@ -92,32 +92,32 @@ func parseObject(m nlsock.Message) *Object {
 	return o
 }
 
-// HasChain says whether the chain exists.
-func (c *Conn) HasChain(table Table, name string) (bool, error) {
-	found := false
-	err := c.get(1, func(w *nlsock.Writer, _ int, seq uint32) {
+// HasChains says of each name whether the chain exists.
+func (c *Conn) HasChains(table Table, names ...string) ([]bool, error) {
+	found := make([]bool, len(names))
+	err := c.get(len(names), func(w *nlsock.Writer, i int, seq uint32) {
 		w.BeginGen(get(unix.NFT_MSG_GETCHAIN), 0, seq, table.Family, 0)
 		w.Text(unix.NFTA_CHAIN_TABLE, table.Name)
-		w.Text(unix.NFTA_CHAIN_NAME, name)
+		w.Text(unix.NFTA_CHAIN_NAME, names[i])
 		w.End()
-	}, func(int, nlsock.Message) { found = true })
+	}, func(i int, _ nlsock.Message) { found[i] = true })
 	if err != nil {
-		return false, fmt.Errorf("look up chain %s: %w", name, err)
+		return nil, fmt.Errorf("look up chains of table %v: %w", table, err)
 	}
 	return found, nil
 }
 
-// HasSet says whether the set exists.
-func (c *Conn) HasSet(table Table, s *Set) (bool, error) {
-	found := false
-	err := c.get(1, func(w *nlsock.Writer, _ int, seq uint32) {
+// HasSets says of each set whether it exists.
+func (c *Conn) HasSets(table Table, sets ...*Set) ([]bool, error) {
+	found := make([]bool, len(sets))
+	err := c.get(len(sets), func(w *nlsock.Writer, i int, seq uint32) {
 		w.BeginGen(get(unix.NFT_MSG_GETSET), 0, seq, table.Family, 0)
 		w.Text(unix.NFTA_SET_TABLE, table.Name)
-		w.Text(unix.NFTA_SET_NAME, s.Name)
+		w.Text(unix.NFTA_SET_NAME, sets[i].Name)
 		w.End()
-	}, func(int, nlsock.Message) { found = true })
+	}, func(i int, _ nlsock.Message) { found[i] = true })
 	if err != nil {
-		return false, fmt.Errorf("look up set %s: %w", s.Name, err)
+		return nil, fmt.Errorf("look up sets of table %v: %w", table, err)
 	}
 	return found, nil
 }
@@ -170,16 +170,21 @@ func (c *Conn) Dump(table Table, s *Set, restart func(), f func(Element)) error 
 	return nil
 }
 
-// Rules lists the rules of one chain: comments and handles, not expressions. A chain that does not exist has none.
+// Rules lists the rules of one chain, or with "" of all chains of the table: chains, comments and handles, not
+// expressions. What does not exist has none.
 func (c *Conn) Rules(table Table, chain string) ([]Rule, error) {
 	var rules []Rule
 	err := c.dump(unix.NFT_MSG_GETRULE, table.Family, func(w *nlsock.Writer) {
 		w.Text(unix.NFTA_RULE_TABLE, table.Name)
-		w.Text(unix.NFTA_RULE_CHAIN, chain)
+		if chain != "" {
+			w.Text(unix.NFTA_RULE_CHAIN, chain)
+		}
 	}, func() { rules = nil }, func(m nlsock.Message) {
 		var r Rule
 		nlsock.EachAttr(nlsock.GenAttrs(m.Body), func(kind uint16, value []byte) {
 			switch kind {
+			case unix.NFTA_RULE_CHAIN:
+				r.Chain = nlsock.CString(value)
 			case unix.NFTA_RULE_HANDLE:
 				r.Handle = binary.BigEndian.Uint64(value)
 			case unix.NFTA_RULE_USERDATA:
@@ -189,7 +194,7 @@ func (c *Conn) Rules(table Table, chain string) ([]Rule, error) {
 		rules = append(rules, r)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list chain %s: %w", chain, err)
+		return nil, fmt.Errorf("list the rules of table %v: %w", table, err)
 	}
 	return rules, nil
 }

@@ -49,10 +49,11 @@ type Hook struct {
 	Priority int32
 }
 
-// Rule is a rule of a chain. Handle is the kernel's, of a rule that was listed.
+// Rule is a rule of a chain. Chain and Handle, which is the kernel's, are of a rule that was listed.
 type Rule struct {
 	Exprs   []Expr
 	Comment string
+	Chain   string
 	Handle  uint64
 }
 
@@ -197,11 +198,11 @@ func (tx *Tx) begin(kind int, flags uint16, what string) {
 // first: the kernel waits 8 to 16 ms before it refuses a transaction (synchronize_rcu in __nf_tables_abort), a
 // lookup takes 0.01 ms.
 func (c *Conn) Apply(table Table, marker *Set, base, change func(*Tx)) error {
-	there, err := c.HasSet(table, marker)
+	there, err := c.HasSets(table, marker)
 	if err != nil {
 		return err
 	}
-	if there {
+	if there[0] {
 		tx := c.Begin(table)
 		change(tx)
 		if err := tx.Commit(); !errors.Is(err, unix.ENOENT) {
