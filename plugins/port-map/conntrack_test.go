@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -61,6 +62,7 @@ func TestFlush(t *testing.T) {
 				for _, to := range all {
 					sendOnce(t, to)
 				}
+				awaitTracked(t, all)
 				must(t, flush(test.filters))
 				left := slices.DeleteFunc(slices.Clone(all), func(to string) bool { return slices.Contains(test.gone, to) })
 				if diff := cmp.Diff(left, tracked(t)); diff != "" {
@@ -99,6 +101,17 @@ func sendOnce(t *testing.T, to string) {
 	defer conn.Close()
 	_, err = conn.Write([]byte("x"))
 	must(t, err)
+}
+
+// awaitTracked waits until the kernel tracks the connections: a packet on the loopback may be on its way when it is sent.
+func awaitTracked(t *testing.T, all []string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(tracked(t), all); {
+		if time.Now().After(deadline) {
+			t.Fatalf("tracked are %v, want %v", tracked(t), all)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // tracked are the UDP connections that the kernel knows, in order.
