@@ -35,7 +35,7 @@ func Decode(data json.RawMessage, path string, into any) error {
 // (code 2), keys that stand twice (code 7), and values of another type (code 6). Letter case does not matter, as it
 // does not to encoding/json: runtimes send HostPort for hostPort (containerd/go-cni, types.go).
 func decodeStrict(data []byte, into any, allowed []string) error {
-	if !json.Valid(data) {
+	if !valid(data) {
 		return decodingError(data, json.Unmarshal(data, into))
 	}
 	w := &walker{scan: scan{data: data}}

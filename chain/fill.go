@@ -13,7 +13,7 @@ import (
 // Unmarshal is json.Unmarshal in a twentieth of the time that a process needs which has just started: encoding/json
 // prepares itself for every type that it meets, this only for those that it does not know (docs/benchmarks.md).
 func Unmarshal(data []byte, into any) error {
-	if !json.Valid(data) {
+	if !valid(data) {
 		return json.Unmarshal(data, into)
 	}
 	return fill(data, into)

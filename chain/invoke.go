@@ -169,13 +169,13 @@ func (r *Request[C]) finish(ctx context.Context, c *call) error {
 // answerVersion prints what the plugin speaks (spec, section VERSION).
 func (c *call) answerVersion() error {
 	// The input carries nothing but the version of the answer; without it, or with rubbish, the newest will do.
-	if json.Valid(c.args.StdinData) {
+	if valid(c.args.StdinData) {
 		c.head.read(c.args.StdinData)
 	}
 	if c.stdout == nil {
 		return nil
 	}
-	var p printer
+	p := printer{buf: make([]byte, 0, usualOutput)}
 	p.open('{')
 	p.str("cniVersion", c.version())
 	p.strings("supportedVersions", versions)

@@ -128,7 +128,7 @@ func checkIndexes(r *current.Result) error {
 // nil where there are none.
 func writeResult(w io.Writer, result types.Result, prev json.RawMessage) error {
 	if r, ok := result.(*current.Result); ok && prev == nil {
-		var p printer
+		p := printer{buf: make([]byte, 0, usualOutput)}
 		p.result(r)
 		return writeAnswer(w, p.buf)
 	}

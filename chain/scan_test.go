@@ -5,6 +5,7 @@ package chain
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -114,6 +115,23 @@ func FuzzHeader(f *testing.F) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("read (-encoding/json +here):\n%s", diff)
+		}
+	})
+}
+
+// FuzzValid: what is valid here is valid for encoding/json.
+func FuzzValid(f *testing.F) {
+	for _, doc := range append(results,
+		`0`, `-0`, `01`, `-`, `1.`, `1.5e+3`, `1e`, `.5`, `+1`, `tru`, `nulll`, ` null `, `"\u12aF\/"`, `"\x"`, `"\u12g0"`, `"\`,
+		"\"\x01\"", "\"\xff\"", `[1,]`, `[,]`, `{"a":1,}`, `{"a"}`, `{a:1}`, `[]]`, `{} {}`, `[1 2]`, "\x00", "{}\x00", ``,
+		strings.Repeat("[", maxDepth)+strings.Repeat("]", maxDepth),
+		strings.Repeat("[", maxDepth+1)+strings.Repeat("]", maxDepth+1),
+	) {
+		f.Add([]byte(doc))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if got, want := valid(data), json.Valid(data); got != want {
+			t.Errorf("valid %v, encoding/json says %v", got, want)
 		}
 	})
 }

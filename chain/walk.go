@@ -139,6 +139,7 @@ func (w *walker) fieldsOf(t reflect.Type) []named {
 	if ok {
 		return list
 	}
+	list = make([]named, 0, t.NumField())
 	for name, f := range fields(t) {
 		if _, again := find(list, name); again || odd(t, f) {
 			w.misfit = true

@@ -77,13 +77,8 @@ func (g *gateway) ensureVLAN(ctx context.Context, r *request) error {
 
 // makeVLAN makes the pair and puts its port into the VLAN; when that fails nothing stays.
 func (g *gateway) makeVLAN(name string, vlan int) (*nl.Link, error) {
-	var mac [6]byte
-	if _, err := unix.Getrandom(mac[:], 0); err != nil {
-		return nil, fmt.Errorf("choose a MAC: %w", err)
-	}
-	mac[0] = mac[0]&^1 | 2 // unicast, locally administered
 	// The MAC is given, as udev changes one that the kernel has chosen (systemd's 99-default.link).
-	if err := g.Do(vlanPair(name, mac[:], g.bridge)); err != nil {
+	if err := g.Do(vlanPair(name, nl.RandomMAC(), g.bridge)); err != nil {
 		return nil, err
 	}
 	made, err := g.linkByName(name)

@@ -36,13 +36,10 @@ func madeHere(l *nl.Link) bool {
 // newBridgeMAC makes the MAC of a bridge to be made. It is given in the message that makes the bridge, so that neither
 // its ports nor udev change it later (containernetworking/plugins#60, #620). Four bytes are random, as hosts with an
 // uplink are one network; the other two follow from them and the name, and mark the bridge until it has its alias.
-func newBridgeMAC(name string) (net.HardwareAddr, error) {
-	mac, err := randomMAC()
-	if err != nil {
-		return nil, err
-	}
+func newBridgeMAC(name string) net.HardwareAddr {
+	mac := nl.RandomMAC()
 	copy(mac[4:], bridgeSum(name, mac))
-	return mac, nil
+	return mac
 }
 
 func isBridgeMAC(name string, mac net.HardwareAddr) bool {
@@ -132,14 +129,11 @@ func (a *attachment) look() error {
 func (a *attachment) makeBridge() error {
 	name := a.Conf.Bridge
 	do := func() error {
-		mac, err := newBridgeMAC(name)
+		if err := a.conn.Do(bridgeMessage(name, newBridgeMAC(name))); err != nil {
+			return err
+		}
+		err := a.dressBridge(name)
 		if err != nil {
-			return err
-		}
-		if err := a.conn.Do(bridgeMessage(name, mac)); err != nil {
-			return err
-		}
-		if err = a.dressBridge(name); err != nil {
 			_ = a.conn.deleteByName(name) // the error to report is the one before
 		}
 		return err

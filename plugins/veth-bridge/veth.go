@@ -63,12 +63,8 @@ func (p pair) writeEnd(w *nlsock.Writer, name string, mac net.HardwareAddr) {
 
 // makeVeth makes the pair and reads what came of it. What a killed ADD of this attachment has left is removed first.
 func (a *attachment) makeVeth() error {
-	if a.mac == nil {
-		mac, err := randomMAC()
-		if err != nil {
-			return err
-		}
-		a.mac = mac
+	if a.mac == nil { // not one that follows from the owner: hosts with an uplink may have containers of one ID
+		a.mac = nl.RandomMAC()
 	}
 	p := pair{host: a.owner.HostVeth(), container: a.IfName, hostMAC: a.owner.HostMAC(), containerMAC: a.mac,
 		mtu: a.mtu, up: !a.Conf.DisableContainerInterface, ns: a.Sandbox()}
@@ -180,15 +176,4 @@ func (a *attachment) markVeth() error {
 	return a.Do(fmt.Sprintf("mark %s as %s", a.port.Name, tag), func() error {
 		return a.conn.Do(setAlias(a.port.Index, tag))
 	}, nil)
-}
-
-// randomMAC makes a unicast, locally administered MAC. It is not derived from the owner: hosts with an uplink are one
-// network, and may have containers of one ID.
-func randomMAC() (net.HardwareAddr, error) {
-	mac := make(net.HardwareAddr, 6)
-	if _, err := unix.Getrandom(mac, 0); err != nil {
-		return nil, fmt.Errorf("make a MAC: %w", err)
-	}
-	mac[0] = mac[0]&^1 | 2
-	return mac, nil
 }

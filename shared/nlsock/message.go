@@ -21,6 +21,10 @@ const attrTypeMask = 0x3fff
 // GenSize is the size of struct nfgenmsg of linux/netfilter/nfnetlink.h, which starts every body of netfilter's.
 const GenSize = 4
 
+// usualSize is enough for most messages. A buffer that grows has, at each of its sizes, two pages that the process has
+// not had before.
+const usualSize = 1 << 10
+
 // Align rounds up to the 4 bytes of netlink messages and attributes (NLMSG_ALIGNTO, NLA_ALIGNTO).
 func Align(n int) int { return (n + 3) &^ 3 }
 
@@ -32,6 +36,9 @@ type Writer struct {
 
 // Begin starts a message that has NLM_F_REQUEST and flags; End closes it.
 func (w *Writer) Begin(kind, flags uint16, seq uint32) {
+	if w.Buf == nil {
+		w.Buf = make([]byte, 0, usualSize)
+	}
 	w.start = len(w.Buf)
 	w.Buf = binary.NativeEndian.AppendUint32(w.Buf, 0)
 	w.Buf = binary.NativeEndian.AppendUint16(w.Buf, kind)
