@@ -62,12 +62,21 @@ func tools(o *options) (remove func(), err error) {
 			return remove, err
 		}
 	}
-	// What is measured is what is installed: a file that the linker has mapped and written starts 0.1 ms slower than a
-	// copy of it, which has larger pages in the page cache.
 	if err := os.CopyFS(filepath.Join(dir, "bin"), os.DirFS(o.bin)); err != nil {
 		return remove, err
 	}
 	o.bin = filepath.Join(dir, "bin")
+	for _, pattern := range []string{"*", "upstream/*"} {
+		programs, _ := filepath.Glob(filepath.Join(o.bin, pattern)) // the pattern is one
+		for _, program := range programs {
+			if info, err := os.Stat(program); err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			if err := recopy(program); err != nil {
+				return remove, err
+			}
+		}
+	}
 	sources := map[string]string{o.hello: o.hello + ".go", filepath.Join(o.bin, nothingName): nothing + ".go",
 		o.launcher: filepath.Join(o.src, "launch", "main.go")}
 	for program, source := range sources {
@@ -83,7 +92,9 @@ func tools(o *options) (remove func(), err error) {
 	return remove, nil
 }
 
-// recopy puts a copy in the place of a file.
+// recopy puts a copy in the place of a file, as "cnichain install" does. What is measured is what is installed: a file
+// that the linker has mapped and written starts 0.2 ms slower than one that was written at once, which has larger pages
+// in the page cache, and one that was written piece by piece is between them.
 func recopy(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
