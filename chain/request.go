@@ -25,7 +25,8 @@ type Request[C any] struct {
 	// NetNS is the path of the container's network namespace, "" where there is none (any more). It is for messages,
 	// results and delegation; to act on the namespace use Sandbox, which nobody can exchange meanwhile.
 	NetNS string
-	// Args are the pairs of CNI_ARGS, nil when there are none. Unknown ones are nobody's error (containernetworking/cni#560).
+	// Args are the pairs of CNI_ARGS, nil when there are none. Unknown ones are nobody's error
+	// (containernetworking/cni#560).
 	Args map[string]string
 	// Conf is the configuration: strictly decoded and validated, but on DEL and GC what could be read of it.
 	Conf C

@@ -103,7 +103,7 @@ func sendOnce(t *testing.T, to string) {
 	must(t, err)
 }
 
-// awaitTracked waits until the kernel tracks the connections: a packet on the loopback may be on its way when it is sent.
+// awaitTracked waits until the kernel tracks the connections: a packet that has been sent may still be on its way.
 func awaitTracked(t *testing.T, all []string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(tracked(t), all); {
