@@ -62,6 +62,7 @@ type Process struct {
 // status 0 or 1. From the first step on that can be undone, SIGTERM and SIGINT do nothing until the link waits for
 // something and for ctx.Done(): then they end the waiting, and what was done is undone. A link's main is this one call.
 func (p *Plugin[C]) Main() {
+	growStack(false)
 	proc := Process{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Getenv}
 	os.Exit(p.run(context.Background(), proc, true))
 }
