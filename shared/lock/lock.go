@@ -78,7 +78,8 @@ func open(name string) (*os.File, error) {
 	}
 	defer unix.Close(dir)
 	for {
-		fd, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+		// O_RDWR does not wait for the other end, should it be a FIFO.
+		fd, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

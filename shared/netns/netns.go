@@ -24,6 +24,9 @@ import (
 // namespace was unmounted, a namespace of another kind.
 var ErrNotNetNS = errors.New("not a network namespace")
 
+// own is the namespace of the calling thread.
+const own = "/proc/thread-self/ns/net"
+
 // Open opens the network namespace at path, such as /run/netns/NAME or /proc/PID/ns/net. The error has fs.ErrNotExist
 // when nothing is there and ErrNotNetNS when something else is. The open file keeps the namespace alive; it is what
 // should be used from then on, as the path may be made to name another namespace at any time.
@@ -46,7 +49,7 @@ func Open(path string) (*os.File, error) {
 // Current opens the namespace that the calling goroutine is in. Outside Do, and unless the caller has locked its thread
 // and switched it, that is the namespace of the process.
 func Current() (*os.File, error) {
-	return Open("/proc/thread-self/ns/net")
+	return Open(own)
 }
 
 // New makes a network namespace without a name. It lives until the file and everything else that refers to it is
@@ -108,16 +111,16 @@ func onOwnThread(enter, fn func() error) error {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
-		home, openErr := Current()
+		home, openErr := unix.Open(own, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if openErr != nil {
-			err, exited = openErr, false
+			err, exited = fmt.Errorf("open network namespace %q: %w", own, openErr), false
 			return
 		}
 		defer func() {
-			if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
+			if unix.Setns(home, unix.CLONE_NEWNET) == nil {
 				runtime.UnlockOSThread()
 			}
-			home.Close()
+			_ = unix.Close(home)
 		}()
 		defer func() {
 			if v := recover(); v != nil {

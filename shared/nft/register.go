@@ -130,12 +130,16 @@ func (r *Register) Add(tx *Tx, h Holding) {
 	}
 }
 
+// usualLines is more than most owners have, so that one question will do, and not much more: each line that is not there
+// is an answer, too.
+const usualLines = 8
+
 // Get finds what an owner has; nil when it is not there. It costs what the owner has, and asks once for what few lines
 // hold.
 func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
 	var lines []string
-	for {
-		keys := make([][]byte, getAtOnce)
+	for ask := usualLines; ; ask = getAtOnce {
+		keys := make([][]byte, ask)
 		for i := range keys {
 			keys[i] = recordKey(owner, len(lines)+i)
 		}
