@@ -130,8 +130,8 @@ func (r *Register) Add(tx *Tx, h Holding) {
 	}
 }
 
-// usualLines is more than most owners have, so that one question will do, and not much more: each line that is not there
-// is an answer, too.
+// usualLines is more than most owners have, so that one question will do, and not much more: each line that is not
+// there is an answer, too.
 const usualLines = 12
 
 // Get finds what an owner has; nil when it is not there. It costs what the owner has, and asks once for what few lines
