@@ -53,6 +53,9 @@ func needLink(t *testing.T, kind string) {
 	t.Helper()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "probe0"
+	if kind == "ipvlan" {
+		attrs.ParentIndex = 1 // the library does not ask the kernel without one
+	}
 	probe := &netlink.GenericLink{LinkAttrs: attrs, LinkType: kind}
 	err := netlink.LinkAdd(probe)
 	switch {
