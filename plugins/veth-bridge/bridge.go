@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -244,32 +245,40 @@ func errNoFilter() error {
 		"leave out vlan and vlanTrunk")
 }
 
-// Of linux/ipv6.h: DEVCONF_ACCEPT_RA and DEVCONF_ACCEPT_DAD.
+// Of linux/ipv6.h: DEVCONF_ACCEPT_RA, DEVCONF_DISABLE_IPV6 and DEVCONF_ACCEPT_DAD.
 const (
-	acceptRA  = 3
-	acceptDAD = 27
+	acceptRA    = 3
+	disableIPv6 = 26
+	acceptDAD   = 27
 )
 
 // refuseAdvertisements keeps the host from taking routes and addresses from what arrives on an interface of ours
 // (containernetworking/plugins#484).
 func (a *attachment) refuseAdvertisements(l *nl.Link) error {
-	return a.clear6(l, acceptRA, "accept_ra", "router advertisements are not refused")
+	return a.set6(l, acceptRA, "accept_ra", 0, "router advertisements are not refused")
 }
 
 // skipDetection spares a bridge that is being made the detection of duplicate addresses, as its MAC is random. While
 // its link-local address is in doubt, for one to two seconds, the kernel asks for no neighbour on it (ndisc_send_ns in
 // net/ipv6/ndisc.c), and nothing from outside reaches the first container by IPv6.
 func (a *attachment) skipDetection(l *nl.Link) error {
-	return a.clear6(l, acceptDAD, "accept_dad", "duplicate addresses are looked for")
+	return a.set6(l, acceptDAD, "accept_dad", 0, "duplicate addresses are looked for")
 }
 
-// clear6 sets one of IPv6's settings of an interface to 0. Without IPv6 there is none; where /proc/sys cannot be
-// written, the interface works all the same.
-func (a *attachment) clear6(l *nl.Link, index int, key, otherwise string) error {
-	if now, ok := l.Setting6(index); !ok || now == 0 {
+// withoutIPv6 keeps IPv6 off a host veth. The bridge takes all that arrives there, so that an address on it is of no
+// use; but each has two routes, in lists that the kernel goes through whenever an interface comes or goes: among 2,000
+// attachments that was half of an ADD.
+func (a *attachment) withoutIPv6(l *nl.Link) error {
+	return a.set6(l, disableIPv6, "disable_ipv6", 1, "it has IPv6 that it does not need")
+}
+
+// set6 sets one of IPv6's settings of an interface. Without IPv6 there is none; where /proc/sys cannot be written, the
+// interface works all the same.
+func (a *attachment) set6(l *nl.Link, index int, key string, value int, otherwise string) error {
+	if now, ok := l.Setting6(index); !ok || int(now) == value {
 		return nil
 	}
-	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/"+key, "0")
+	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/"+key, strconv.Itoa(value))
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -20,7 +20,8 @@ import (
 	"github.com/cni-chain/cni-chain/shared/testnet"
 )
 
-// TestBridgeIsMade: with a MAC of its own, our mark, without router advertisements, and it stays.
+// TestBridgeIsMade: with a MAC of its own, our mark, without router advertisements, and it stays. The host veth has no
+// IPv6 at all.
 func TestBridgeIsMade(t *testing.T) {
 	c := newContainer(t)
 	c.add(t, "")
@@ -31,6 +32,11 @@ func TestBridgeIsMade(t *testing.T) {
 	for _, name := range []string{"cni0", c.owner().HostVeth()} {
 		if ra, err := sysctl.Get("net/ipv6/conf/" + name + "/accept_ra"); err != nil || ra != "0" {
 			t.Errorf("accept_ra of %s is %q, %v", name, ra, err)
+		}
+	}
+	for name, want := range map[string]string{"cni0": "0", c.owner().HostVeth(): "1"} {
+		if off, err := sysctl.Get("net/ipv6/conf/" + name + "/disable_ipv6"); err != nil || off != want {
+			t.Errorf("disable_ipv6 of %s is %q, %v", name, off, err)
 		}
 	}
 	if dad, err := sysctl.Get("net/ipv6/conf/cni0/accept_dad"); err != nil || dad != "0" {

@@ -89,7 +89,7 @@ func (a *attachment) makeVeth() error {
 	if a.port == nil {
 		return a.errVanished(p.host)
 	}
-	return a.refuseAdvertisements(a.port)
+	return errors.Join(a.refuseAdvertisements(a.port), a.withoutIPv6(a.port))
 }
 
 // errTaken is the error for a container that has an interface of that name from elsewhere.
