@@ -130,7 +130,7 @@ func (m *nftMasq) makeWay(conn *nft.Conn, refused *nft.Error, taken []nft.InSet)
 	if refused.Set.Name == owners.Set().Name {
 		return nil, m.removeTags(conn, m.owner.Tag())
 	}
-	found, err := conn.Elements(nft.Inet, refused.Set, [][]byte{refused.Element.Key})
+	found, err := conn.Elements(nft.Inet, refused.Set, refused.Element.Key)
 	if err != nil || found[0] == nil {
 		return taken, err
 	}
@@ -230,18 +230,14 @@ func (m *nftMasq) check(_ context.Context, addresses []netip.Prefix) error {
 		}
 		for _, s := range subnetsOf(m.owner.Network, addresses) {
 			elements := s.elements(addresses)
-			keys := make([][]byte, len(elements))
-			for i, e := range elements {
-				keys[i] = e.Key
-			}
-			found, err := conn.Elements(nft.Inet, s.set(), keys)
+			found, err := conn.ElementsOf(nft.Inet, nft.InSet{Set: s.set(), Elements: elements})
 			if err != nil {
 				return err
 			}
-			for i, e := range found {
+			for i, e := range found[0] {
 				if e == nil || e.Comment != m.owner.Tag() {
 					return chain.Errorf(codeCheck, "the masquerade of %s is gone: no element of this attachment in set %s of table %v",
-						s.set().Text(keys[i]), s.name(), nft.Inet)
+						s.set().Text(elements[i].Key), s.name(), nft.Inet)
 				}
 			}
 			rules, err := conn.Rules(nft.Inet, s.name())

@@ -69,17 +69,13 @@ func (n *nftables) checkElements(p *plan) error {
 		all = append(all, chain.Errorf(codeMissing, "map %s of table %v lacks what the attachment has", register.Set().Name,
 			nft.Inet))
 	}
-	for _, in := range h.Elements {
-		keys := make([][]byte, len(in.Elements))
-		for i, e := range in.Elements {
-			keys[i] = e.Key
-		}
-		found, err := n.conn.Elements(nft.Inet, in.Set, keys)
-		if err != nil {
-			return err
-		}
-		for i, want := range in.Elements {
-			if err := compareElement(in.Set, h.Owner, want, found[i]); err != nil {
+	found, err := n.conn.ElementsOf(nft.Inet, h.Elements...)
+	if err != nil {
+		return err
+	}
+	for i, in := range h.Elements {
+		for j, want := range in.Elements {
+			if err := compareElement(in.Set, h.Owner, want, found[i][j]); err != nil {
 				all = append(all, err)
 			}
 		}
@@ -93,7 +89,7 @@ func (n *nftables) checkGuard(p *plan) error {
 		if s.family != v4 || !p.opensLoopback(s) {
 			continue
 		}
-		found, err := n.conn.Elements(nft.Inet, guard, [][]byte{nft.Name(s.link)})
+		found, err := n.conn.Elements(nft.Inet, guard, nft.Name(s.link))
 		if err != nil {
 			return err
 		}

@@ -27,15 +27,11 @@ func (n *nftables) findTaker(p *plan, h nft.Holding, refused *nft.Error, replace
 		if in.Set != refused.Set {
 			continue
 		}
-		keys := make([][]byte, len(in.Elements))
-		for i, e := range in.Elements {
-			keys[i] = e.Key
-		}
-		found, err := n.conn.Elements(nft.Inet, in.Set, keys)
+		found, err := n.conn.ElementsOf(nft.Inet, in)
 		if err != nil {
 			return err
 		}
-		for _, e := range found {
+		for _, e := range found[0] {
 			if e != nil {
 				return n.takeOver(p, in.Set, *e, replace)
 			}
@@ -138,7 +134,7 @@ func (n *nftables) anyAgainst(p *plan, m portMaps, host []nft.Element, replace m
 	for i, e := range host {
 		keys[i] = e.Key[len(e.Key)-8:] // protocol and port
 	}
-	found, err := n.conn.Elements(nft.Inet, m.any, keys)
+	found, err := n.conn.Elements(nft.Inet, m.any, keys...)
 	if err != nil {
 		return err
 	}

@@ -164,7 +164,7 @@ func (n *nftables) release(tx *nft.Tx, counter *nft.Object) error {
 		if err := errors.Join(closeLoopback4(link, counter.Comment), forgetOpened(v4, link)); err != nil {
 			return err
 		}
-		found, err := n.conn.Elements(nft.Inet, guard, [][]byte{nft.Name(link)})
+		found, err := n.conn.Elements(nft.Inet, guard, nft.Name(link))
 		if err == nil && found[0] != nil {
 			tx.DeleteElements(guard, *found[0])
 		}

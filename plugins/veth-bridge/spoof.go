@@ -228,7 +228,7 @@ func checkGuard(o owner.Owner, port string, mac net.HardwareAddr) error {
 			nft.Bridge)
 	}
 	for _, in := range holding(o, port, mac).Elements {
-		found, err := c.Elements(nft.Bridge, in.Set, [][]byte{in.Elements[0].Key})
+		found, err := c.Elements(nft.Bridge, in.Set, in.Elements[0].Key)
 		if err != nil {
 			return err
 		}

@@ -29,21 +29,43 @@ type Object struct {
 
 // Elements looks elements up by their keys. The list is as long as keys; an element that does not exist is nil, also
 // when the set or the table does not.
-func (c *Conn) Elements(table Table, s *Set, keys [][]byte) ([]*Element, error) {
-	found := make([]*Element, len(keys))
-	err := c.get(len(keys), func(w *nlsock.Writer, i int, seq uint32) {
+func (c *Conn) Elements(table Table, s *Set, keys ...[]byte) ([]*Element, error) {
+	in := InSet{Set: s, Elements: make([]Element, len(keys))}
+	for i, key := range keys {
+		in.Elements[i].Key = key
+	}
+	found, err := c.ElementsOf(table, in)
+	if err != nil {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+// ElementsOf looks up, by their keys, elements of several sets. The lists are those of the sets, see Elements.
+func (c *Conn) ElementsOf(table Table, ins ...InSet) ([][]*Element, error) {
+	found := make([][]*Element, len(ins))
+	type place struct{ set, element int }
+	var places []place
+	for i, in := range ins {
+		found[i] = make([]*Element, len(in.Elements))
+		for j := range in.Elements {
+			places = append(places, place{i, j})
+		}
+	}
+	err := c.get(len(places), func(w *nlsock.Writer, i int, seq uint32) {
+		at := places[i]
 		w.BeginGen(get(unix.NFT_MSG_GETSETELEM), 0, seq, table.Family, 0)
 		w.Text(unix.NFTA_SET_ELEM_LIST_TABLE, table.Name)
-		w.Text(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+		w.Text(unix.NFTA_SET_ELEM_LIST_SET, ins[at.set].Set.Name)
 		list := w.Nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS)
-		writeElement(w, Element{Key: keys[i]})
+		writeElement(w, Element{Key: ins[at.set].Elements[at.element].Key})
 		w.CloseNest(list)
 		w.End()
 	}, func(i int, m nlsock.Message) {
-		eachElement(m, func(e Element) { found[i] = &e })
+		eachElement(m, func(e Element) { found[places[i].set][places[i].element] = &e })
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look up elements of set %s: %w", s.Name, err)
+		return nil, fmt.Errorf("look up elements of table %v: %w", table, err)
 	}
 	return found, nil
 }

@@ -143,7 +143,7 @@ func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
 		for i := range keys {
 			keys[i] = recordKey(owner, len(lines)+i)
 		}
-		found, err := c.Elements(r.table, r.set, keys)
+		found, err := c.Elements(r.table, r.set, keys...)
 		if err != nil {
 			return nil, err
 		}
@@ -165,11 +165,12 @@ func (r *Register) Get(c *Conn, owner string) (*Holding, error) {
 func (r *Register) Delete(c *Conn, tx *Tx, holdings ...*Holding) (freed []*Object, err error) {
 	references := map[string]uint32{}
 	for _, h := range holdings {
-		for _, in := range h.Elements {
-			own, err := r.owned(c, h.Owner, in)
-			if err != nil {
-				return nil, err
-			}
+		found, err := c.ElementsOf(r.table, h.Elements...)
+		if err != nil {
+			return nil, err
+		}
+		for i, in := range h.Elements {
+			own := owned(found[i], h.Owner)
 			for _, e := range own {
 				if e.Object != "" {
 					references[e.Object]++
@@ -200,23 +201,14 @@ func (r *Register) Delete(c *Conn, tx *Tx, holdings ...*Holding) (freed []*Objec
 	return freed, nil
 }
 
-// owned looks up which of the elements exist and carry the owner's tag.
-func (r *Register) owned(c *Conn, owner string, in InSet) ([]Element, error) {
-	keys := make([][]byte, len(in.Elements))
-	for i, e := range in.Elements {
-		keys[i] = e.Key
-	}
-	found, err := c.Elements(r.table, in.Set, keys)
-	if err != nil {
-		return nil, err
-	}
-	var own []Element
+// owned are those of the elements that exist and carry the owner's tag.
+func owned(found []*Element, owner string) (own []Element) {
 	for _, e := range found {
 		if e != nil && e.Comment == owner {
 			own = append(own, *e)
 		}
 	}
-	return own, nil
+	return own
 }
 
 // Owners lists the tags of all that are in the register and start with prefix. It costs what the register holds.

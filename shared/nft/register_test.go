@@ -160,7 +160,7 @@ func TestTakenElementIsNamed(t *testing.T) {
 	if err.Error() != want {
 		t.Errorf("error is %q, want %q", err, want)
 	}
-	found, err := w.Elements(nft.Inet, anySet, [][]byte{refused.Element.Key, mapping(7000).Key})
+	found, err := w.Elements(nft.Inet, anySet, refused.Element.Key, mapping(7000).Key)
 	if err != nil || found[0] == nil || found[0].Comment != bob || found[1] != nil {
 		t.Errorf("after the refusal: %v, %v", found, err)
 	}

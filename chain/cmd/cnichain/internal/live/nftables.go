@@ -103,20 +103,16 @@ func (a *Attachment) elements(conn *nft.Conn, table nft.Table, h *nft.Holding) e
 	for _, note := range h.Notes {
 		a.note(note)
 	}
-	for _, in := range h.Elements {
-		keys := make([][]byte, len(in.Elements))
-		for i, e := range in.Elements {
-			keys[i] = e.Key
-		}
-		found, err := conn.Elements(table, in.Set, keys)
-		if err != nil {
-			return err
-		}
+	found, err := conn.ElementsOf(table, h.Elements...)
+	if err != nil {
+		return err
+	}
+	for i, in := range h.Elements {
 		where := fmt.Sprintf("set %s of table %v", in.Set.Name, table)
-		for i, e := range found {
+		for j, e := range found[i] {
 			if e == nil || e.Comment != h.Owner {
 				a.problem(fmt.Sprintf("%s is gone from %s: somebody has deleted it, DEL and ADD make it again",
-					in.Set.Text(keys[i]), where))
+					in.Set.Text(in.Elements[j].Key), where))
 				continue
 			}
 			a.element(in.Set, *e, where)
