@@ -106,13 +106,13 @@ func addIPTables(ctx context.Context, r *request, p *plan) error {
 			return nil
 		})
 		if err == nil && len(dead) > 0 {
-			err = delIPTables(ctx, false, slices.Collect(maps.Keys(dead))...) // what they have in the other family
+			err = delIPTables(ctx, slices.Collect(maps.Keys(dead))...) // what they have in the other family
 		}
 		if err != nil {
-			err = errors.Join(err, delIPTables(context.WithoutCancel(ctx), false, tag))
+			err = errors.Join(err, delIPTables(context.WithoutCancel(ctx), tag))
 		}
 		return err
-	}, func() error { return delIPTables(context.WithoutCancel(ctx), false, tag) })
+	}, func() error { return delIPTables(context.WithoutCancel(ctx), tag) })
 }
 
 // oneDestination refuses what iptables cannot match: two destination addresses.
@@ -160,13 +160,13 @@ func markedForIPTables(prefix string) ([]string, error) {
 	return tags, err
 }
 
-// delIPTables takes back what owners have in iptables, if they are marked, or if it is to look anyway.
-func delIPTables(ctx context.Context, anyway bool, tags ...string) error {
-	marked := map[string]bool{}
+// delIPTables takes back what those of the owners have in iptables that are marked.
+func delIPTables(ctx context.Context, tags ...string) error {
+	var marked []string
 	for _, tag := range tags {
 		_, err := os.Lstat(markFile(tag))
-		if err == nil || anyway {
-			marked[tag] = true
+		if err == nil {
+			marked = append(marked, tag)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -174,18 +174,27 @@ func delIPTables(ctx context.Context, anyway bool, tags ...string) error {
 	if len(marked) == 0 {
 		return nil
 	}
+	return searchIPTables(ctx, marked...)
+}
+
+// searchIPTables takes back what owners have in iptables, marked or not.
+func searchIPTables(ctx context.Context, tags ...string) error {
+	owners := map[string]bool{}
+	for _, tag := range tags {
+		owners[tag] = true
+	}
 	var containers []netip.Addr
 	err := underLock(ctx, func() error {
 		var failed error
 		for _, f := range []family{v4, v6} {
-			found, err := (iptables{f}).del(ctx, marked)
+			found, err := (iptables{f}).del(ctx, owners)
 			containers = append(containers, found...)
 			failed = errors.Join(failed, err)
 		}
 		return failed
 	})
 	if err == nil {
-		for tag := range marked {
+		for _, tag := range tags {
 			err = errors.Join(err, removeMark(tag))
 		}
 	}

@@ -88,12 +88,16 @@ func (c *Config) usesIPTables() bool {
 	return c.Backend == backendIPTables && len(c.PortMappings)+len(c.RuntimeConfig.PortMappings) > 0
 }
 
-func delAll(ctx context.Context, r *request, anyway bool, tags ...string) error {
+// delAll takes back what owners have by either backend. search says that they may have rules of iptables and no mark.
+func delAll(ctx context.Context, r *request, search bool, tags ...string) error {
 	err := delNFTables(ctx, r, tags...)
 	if noNFTables(err) {
 		err = nil // then it has nothing either
 	}
-	return errors.Join(err, delIPTables(ctx, anyway, tags...))
+	if search && len(tags) > 0 {
+		return errors.Join(err, searchIPTables(ctx, tags...))
+	}
+	return errors.Join(err, delIPTables(ctx, tags...))
 }
 
 // delNFTables takes back what owners have in the table. It asks first, without the lock: mostly there is nothing.
