@@ -35,9 +35,7 @@ func withNFTables(ctx context.Context, log *slog.Logger, f func(*nftables) error
 	if err != nil {
 		return err
 	}
-	// Closed without the lock: closing waits for the kernel to forget what was deleted, and nobody else has to. That it
-	// fails is nothing to take a transaction back for.
-	defer conn.Close() //nolint:errcheck // see above
+	defer conn.Close() //nolint:errcheck // nothing to take a transaction back for
 	return underLock(ctx, func() error { return f(&nftables{conn, log}) })
 }
 
