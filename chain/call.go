@@ -111,13 +111,19 @@ func (c *call) readHeader() error {
 	case len(data) > maxInput:
 		return Errorf(CodeDecoding, "the configuration on stdin is larger than %d MiB", maxInput>>20)
 	}
-	if valid(data) && c.head.read(data) {
-		return nil
-	}
-	if err := json.Unmarshal(data, &c.head); err != nil {
+	if err := c.head.decode(data); err != nil {
 		return decodingError(data, err)
 	}
 	return nil
+}
+
+// decode fills the header, with an error as far as encoding/json does.
+func (h *header) decode(data []byte) error {
+	if valid(data) && h.read(data) {
+		return nil
+	}
+	*h = header{} // what was read is a part of data, where encoding/json would write
+	return json.Unmarshal(data, h)
 }
 
 // read fills the header from a valid document as encoding/json would, but that it gives up, with false, on a value that

@@ -13,7 +13,7 @@ import (
 // Unmarshal is json.Unmarshal in a twentieth of the time that a process needs which has just started: encoding/json
 // prepares itself for every type that it meets, this only for those that it does not know (docs/benchmarks.md).
 func Unmarshal(data []byte, into any) error {
-	if !valid(data) {
+	if v := reflect.ValueOf(into); v.Kind() != reflect.Pointer || v.IsNil() || !valid(data) {
 		return json.Unmarshal(data, into)
 	}
 	return fill(data, into)
@@ -51,6 +51,9 @@ func (w *walker) value(p *path, t reflect.Type, v reflect.Value, allowed []strin
 	case t.Kind() == reflect.Map && c == '{':
 		w.members(p, t, reflect.Value{}, nil)
 		w.leave(v, start)
+	case t.Kind() == reflect.Slice && c == '[' && v.IsValid() && v.Len() > 0:
+		w.elements(p, t, reflect.Value{})
+		w.leave(v, start) // it fills the elements that are there
 	case t.Kind() == reflect.Slice && c == '[':
 		w.elements(p, t, v)
 	default:
@@ -60,13 +63,19 @@ func (w *walker) value(p *path, t reflect.Type, v reflect.Value, allowed []strin
 	}
 }
 
-// elements passes a list.
+// elements passes a list and puts it into v, which is empty, or nowhere when v is the zero Value.
 func (w *walker) elements(p *path, t reflect.Type, v reflect.Value) {
+	i := 0
 	all := reflect.MakeSlice(t, 0, 0)
 	w.list(func() bool {
-		element := reflect.New(t.Elem()).Elem()
-		w.value(&path{p, "", all.Len()}, t.Elem(), element, nil)
-		all = reflect.Append(all, element)
+		var element reflect.Value
+		if v.IsValid() {
+			element = reflect.New(t.Elem()).Elem()
+		}
+		w.value(&path{p, "", i}, t.Elem(), element, nil)
+		if i++; v.IsValid() {
+			all = reflect.Append(all, element)
+		}
 		return true
 	})
 	if v.IsValid() {
@@ -89,7 +98,7 @@ func pointee(v reflect.Value) reflect.Value {
 func set(v reflect.Value, raw []byte) bool {
 	switch text := string(raw); v.Kind() {
 	case reflect.String:
-		if raw[0] != '"' {
+		if raw[0] != '"' || v.Type() == number {
 			return false
 		}
 		s := scan{data: raw}
@@ -119,8 +128,6 @@ func (w *walker) leave(v reflect.Value, start int) {
 	raw, into := w.data[start:w.at], v.Addr().Interface()
 	var err error
 	switch u := into.(type) {
-	case *json.RawMessage:
-		*u = raw
 	case json.Unmarshaler:
 		err = u.UnmarshalJSON(raw)
 	default:
@@ -130,6 +137,7 @@ func (w *walker) leave(v reflect.Value, start int) {
 }
 
 var (
+	number          = reflect.TypeFor[json.Number]()
 	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )

@@ -39,14 +39,31 @@ type everything struct {
 	Upper    upper             `json:"upper"`
 	Untagged string
 	Left     string                       `json:"-"`
+	Dash     string                       `json:"-,"`
+	Number   json.Number                  `json:"number"`
+	Given    []inner                      `json:"given"` // has an element before decoding
 	Runtime  struct{ Nested []inner }     `json:"runtimeConfig"`
 	Args     struct{ CNI map[string]any } `json:"args"`
 	embedded
+	Under `json:"under"`
+	Away  `json:"-"`
+	Word
 }
 
 type embedded struct {
 	Promoted string `json:"promoted"`
 }
+
+// Under has a name where it is embedded, Away is left out, and Word is no struct.
+type (
+	Under struct {
+		Below string `json:"below"`
+	}
+	Away struct {
+		Hidden string `json:"hidden"`
+	}
+	Word string
+)
 
 type inner struct {
 	Name string `json:"name"`
@@ -64,10 +81,10 @@ func (u *upper) UnmarshalJSON(data []byte) error {
 }
 
 func before() everything {
-	return everything{On: true, List: []string{"a", "b"}, Set: &inner{Name: "was"}}
+	return everything{On: true, List: []string{"a", "b"}, Set: &inner{Name: "was"}, Given: []inner{{Name: "was"}}}
 }
 
-// FuzzFill: what is filled in here is what encoding/json fills in.
+// FuzzFill: what is filled in here is what encoding/json fills in, where it does not fit, too; and the document stays.
 func FuzzFill(f *testing.F) {
 	for _, doc := range []string{
 		`{"text":"a\u00e9\ud800","flag":true,"on":false,"int":-5,"small":127,"unsigned":65535,"real":1e3,"list":["x"],
@@ -81,6 +98,9 @@ func FuzzFill(f *testing.F) {
 		`{"small":128}`, `{"unsigned":-1}`, `{"int":1.0}`, `{"int":"1"}`, `{"text":1}`, `{"list":["a",1]}`, `{"list":"a"}`,
 		`{"nested":{"name":"a"}}`, `{"inner":[]}`, `{"addr":"x"}`, `{"upper":1}`, `{"bytes":[1,2]}`, `{"numbers":[1,2,3]}`,
 		`{"runtimeConfig":{"nested":[],"nested":[{}]}}`, `{"flag":"true"}`, `[]`, `null`, `{"unknown":{"a":"}"}}`,
+		`{"number":"x"}`, `{"number":"1"}`, `{"number":1e3}`, `{"given":[{"n":1},null,{}]}`, `{"-":"x","Word":"x"}`,
+		`{"under":{"below":"x"},"below":"y","hidden":"z"}`, `{"int":1,"text":5,"on":false,"upper":1,"flag":true}`,
+		`{"raw":{},"any":[],"raw":{"longer":"than before"}}`, `{"given":[{"name":5,"n":1}],"map":{"a":{"name":5,"n":1}}}`,
 	} {
 		f.Add([]byte(doc))
 	}
@@ -88,14 +108,18 @@ func FuzzFill(f *testing.F) {
 		if !json.Valid(data) {
 			return
 		}
+		was := string(data)
 		got, want := before(), before()
 		err, wantErr := fill(data, &got), json.Unmarshal(data, &want)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("error %v, encoding/json says %v", err, wantErr)
 		}
 		allow := cmp.Options{cmp.AllowUnexported(everything{}), cmpopts.EquateComparable(netip.Addr{})}
-		if diff := cmp.Diff(want, got, allow); err == nil && diff != "" {
+		if diff := cmp.Diff(want, got, allow); diff != "" {
 			t.Errorf("-encoding/json +here:\n%s", diff)
+		}
+		if string(data) != was {
+			t.Errorf("the document is now %s", data)
 		}
 	})
 }

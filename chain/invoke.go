@@ -169,9 +169,7 @@ func (r *Request[C]) finish(ctx context.Context, c *call) error {
 // answerVersion prints what the plugin speaks (spec, section VERSION).
 func (c *call) answerVersion() error {
 	// The input carries nothing but the version of the answer; without it, or with rubbish, the newest will do.
-	if valid(c.args.StdinData) {
-		c.head.read(c.args.StdinData)
-	}
+	_ = c.head.decode(c.args.StdinData)
 	if c.stdout == nil {
 		return nil
 	}
