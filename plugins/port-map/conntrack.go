@@ -66,7 +66,7 @@ func flush(all []filter) error {
 	if len(all) <= maxFilters && !slices.ContainsFunc(all, filter.inexact) && flushesByFilter() {
 		err = forget(sock, all)
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
 		err = listAndForget(sock, all)
 	}
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
@@ -80,15 +80,18 @@ func flush(all []filter) error {
 
 // flushesByFilter says whether the kernel can be asked to delete by a filter. It must not be tried: a kernel before 5.8
 // does not know filters (CTA_FILTER in ctnetlink_flush_conntrack of net/netfilter/nf_conntrack_netlink.c) and would
-// delete all connections of the host. Those from 5.8 on refuse it until they can do it, no earlier than 6.9.
+// delete all connections of the host. Those from 5.8 on refuse it, with EOPNOTSUPP or, for want of a whole tuple, with
+// EINVAL, until they can do it: since 6.12 (commit 1ef7f50ccc6e).
 func flushesByFilter() bool {
 	var name unix.Utsname
+	return unix.Uname(&name) == nil && takesFilters(unix.ByteSliceToString(name.Release[:]))
+}
+
+// takesFilters says whether it is 6.12 or later.
+func takesFilters(release string) bool {
 	var major, minor int
-	if unix.Uname(&name) != nil {
-		return false
-	}
-	n, _ := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
-	return n == 2 && (major > 6 || major == 6 && minor >= 9)
+	n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return n == 2 && (major > 6 || major == 6 && minor >= 12)
 }
 
 // forget has the kernel delete what each filter lets through.
