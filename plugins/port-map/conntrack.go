@@ -54,7 +54,10 @@ const maxFilters = 8
 
 // flush forgets the connections that one of the filters names. It does not look where none is tracked.
 func flush(all []filter) error {
-	if count, err := sysctl.Get("net/netfilter/nf_conntrack_count"); len(all) == 0 || err != nil || count == "0" {
+	if len(all) == 0 {
+		return nil
+	}
+	if count, err := sysctl.Get("net/netfilter/nf_conntrack_count"); err != nil || count == "0" {
 		return nil
 	}
 	sock, err := nlsock.Open(unix.NETLINK_NETFILTER)
@@ -66,16 +69,20 @@ func flush(all []filter) error {
 	if len(all) <= maxFilters && !slices.ContainsFunc(all, filter.inexact) && flushesByFilter() {
 		err = forget(sock, all)
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+	if notOffered(err) {
 		err = listAndForget(sock, all)
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+	if notOffered(err) {
 		return nil // a kernel without connection tracking by netlink has no way to forget
 	}
 	if err != nil {
 		return fmt.Errorf("forget connections: %w", err)
 	}
 	return nil
+}
+
+func notOffered(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)
 }
 
 // flushesByFilter says whether the kernel can be asked to delete by a filter. It must not be tried: a kernel before 5.8

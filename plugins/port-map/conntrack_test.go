@@ -111,8 +111,8 @@ func sendOnce(t *testing.T, to string) {
 	must(t, err)
 }
 
-// sendTracked sends until the kernel tracks all connections: on a busy machine it loses what is sent by IPv6 right after
-// the addresses were given.
+// sendTracked sends until the kernel tracks all connections: on a busy machine it loses what is sent by IPv6 right
+// after the addresses were given.
 func sendTracked(t *testing.T, all []string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
