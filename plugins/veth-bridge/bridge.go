@@ -278,7 +278,7 @@ func (a *attachment) set6(l *nl.Link, index int, key string, value int, otherwis
 	if now, ok := l.Setting6(index); !ok || int(now) == value {
 		return nil
 	}
-	_, _, err := sysctl.Set("net/ipv6/conf/"+l.Name+"/"+key, strconv.Itoa(value))
+	err := sysctl.Write("net/ipv6/conf/"+l.Name+"/"+key, strconv.Itoa(value))
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil

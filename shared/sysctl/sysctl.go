@@ -49,15 +49,26 @@ func Set(name, value string) (changed bool, old string, err error) {
 	if old, err = Get(name); err != nil || old == value {
 		return false, old, err
 	}
+	if err := Write(name, value); err != nil {
+		return false, old, err
+	}
+	return true, old, nil
+}
+
+// Write is Set for whoever knows that the parameter has another value, as netlink tells of those of an interface.
+func Write(name, value string) error {
+	if err := check(name); err != nil {
+		return explain("set", name, value, err)
+	}
 	fd, err := open(name, unix.O_WRONLY)
 	if err != nil {
-		return false, old, explain("set", name, value, err)
+		return explain("set", name, value, err)
 	}
 	defer unix.Close(fd)
 	if _, err := retry(func() (int, error) { return unix.Write(fd, []byte(value)) }); err != nil {
-		return false, old, explain("set", name, value, err)
+		return explain("set", name, value, err)
 	}
-	return true, old, nil
+	return nil
 }
 
 func open(name string, how int) (int, error) {
