@@ -51,9 +51,6 @@ func (w *walker) value(p *path, t reflect.Type, v reflect.Value, allowed []strin
 	case t.Kind() == reflect.Map && c == '{':
 		w.members(p, t, reflect.Value{}, nil)
 		w.leave(v, start)
-	case t.Kind() == reflect.Slice && c == '[' && v.IsValid() && v.Len() > 0:
-		w.elements(p, t, reflect.Value{})
-		w.leave(v, start) // it fills the elements that are there
 	case t.Kind() == reflect.Slice && c == '[':
 		w.elements(p, t, v)
 	default:
@@ -63,24 +60,27 @@ func (w *walker) value(p *path, t reflect.Type, v reflect.Value, allowed []strin
 	}
 }
 
-// elements passes a list and puts it into v, which is empty, or nowhere when v is the zero Value.
+// elements passes a list and puts it into v, or nowhere when v is the zero Value.
 func (w *walker) elements(p *path, t reflect.Type, v reflect.Value) {
-	i := 0
+	i, start := 0, w.at
 	all := reflect.MakeSlice(t, 0, 0)
+	fills := v.IsValid() && v.Len() == 0 // elements that are there are for encoding/json to change
 	w.list(func() bool {
 		var element reflect.Value
-		if v.IsValid() {
+		if fills {
 			element = reflect.New(t.Elem()).Elem()
 		}
 		w.value(&path{p, "", i}, t.Elem(), element, nil)
-		if i++; v.IsValid() {
+		if i++; fills {
 			all = reflect.Append(all, element)
 		}
 		return true
 	})
-	if v.IsValid() {
+	if fills {
 		v.Set(all)
+		return
 	}
+	w.leave(v, start)
 }
 
 // pointee is what the pointer points to, made when it points to nothing.

@@ -19,6 +19,7 @@ type printer struct {
 	buf   []byte
 	depth int
 	some  bool // the object or list that is open has something in it
+	odd   bool // there is something that only encoding/json writes, or refuses
 }
 
 // open starts an object or a list, close ends it.
@@ -96,9 +97,11 @@ func (p *printer) pointer(name string, value *int) {
 }
 
 func (p *printer) address(name string, ip net.IP) {
-	if len(ip) > 0 {
-		p.str(name, ip.String())
+	if len(ip) == 0 {
+		return
 	}
+	p.odd = p.odd || len(ip) != net.IPv4len && len(ip) != net.IPv6len
+	p.str(name, ip.String())
 }
 
 func (p *printer) strings(name string, values []string) {
@@ -135,6 +138,10 @@ func printList[T any](p *printer, name string, list []*T, print func(*T)) {
 	p.key(name)
 	p.open('[')
 	for _, value := range list {
+		if value == nil {
+			p.odd = true
+			continue
+		}
 		p.element()
 		p.open('{')
 		print(value)

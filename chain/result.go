@@ -129,8 +129,9 @@ func checkIndexes(r *current.Result) error {
 func writeResult(w io.Writer, result types.Result, prev json.RawMessage) error {
 	if r, ok := result.(*current.Result); ok && prev == nil {
 		p := printer{buf: make([]byte, 0, usualOutput)}
-		p.result(r)
-		return writeAnswer(w, p.buf)
+		if p.result(r); !p.odd {
+			return writeAnswer(w, p.buf)
+		}
 	}
 	data, err := json.Marshal(result)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// scan goes through a document once, without reflection. Where it reads, valid has been through the document before, so
-// that its syntax is right and its depth limited; a [json.Decoder] would look at every token again, which takes five times as long, and a
-// process that lives for two milliseconds feels what encoding/json prepares for each type (docs/benchmarks.md).
+// scan goes through a document once, without reflection. valid has been through it before, so its syntax is right and
+// its depth limited; a [json.Decoder] would look at every token again, which takes five times as long, and a process
+// that lives for two milliseconds feels what encoding/json prepares for each type (docs/benchmarks.md).
 type scan struct {
 	data []byte
 	at   int

@@ -5,6 +5,7 @@ package chain
 
 import (
 	"encoding/json"
+	"net"
 	"strings"
 	"testing"
 
@@ -60,7 +61,9 @@ func FuzzResult(f *testing.F) {
 			t.Errorf("read (-library +here):\n%s", diff)
 		}
 		var p printer
-		p.result(got)
+		if p.result(got); p.odd {
+			t.Error("it is left to encoding/json to write")
+		}
 		if diff := cmp.Diff(indented(t, want), string(p.buf)); diff != "" {
 			t.Errorf("written (-library +here):\n%s", diff)
 		}
@@ -82,6 +85,19 @@ func indented(t *testing.T, r *current.Result) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestOddResults: what a link should not have made is written, or refused, by encoding/json.
+func TestOddResults(t *testing.T) {
+	var out strings.Builder
+	absent := &current.Result{CNIVersion: "1.1.0", Interfaces: []*current.Interface{nil}}
+	if err := writeResult(&out, absent, nil); err != nil || out.String() != indented(t, absent)+"\n" {
+		t.Errorf("an interface that is nil: %v, %s", err, &out)
+	}
+	garbled := &current.Result{CNIVersion: "1.1.0", IPs: []*current.IPConfig{{Gateway: net.IP{1, 2}}}}
+	if err := writeResult(&out, garbled, nil); err == nil {
+		t.Errorf("an address of two bytes is written: %s", &out)
+	}
 }
 
 // TestWhichResultsAreRead: the usual ones, so that the fuzzing has something to compare, and no others.
