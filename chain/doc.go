@@ -14,7 +14,9 @@
 //     [Request.Container] is the container's interface.
 //   - Describe the configuration in a struct with json tags. Unknown keys, wrong types and wrong letter case are the
 //     frame's business; a method Validate on the pointer says with [Invalid] what else may not be. Capabilities are
-//     fields of a struct with the tag "runtimeConfig".
+//     fields of a struct with the tag "runtimeConfig". A part that is left as json.RawMessage is for [Decode], as
+//     strict as the frame, or for [Unmarshal], as lenient as json.Unmarshal and quicker in a process that lives for two
+//     milliseconds.
 //   - Plan first, change then, each change by [Request.Do] with its undo. When a later step fails, when the result
 //     cannot be delivered, on a panic, on SIGTERM and SIGINT while it waits, the frame undoes what was done: a failed
 //     ADD leaves the link's part of the world as it was. Whoever waits does it with ctx: signals are heard from the
