@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// Unmarshal is json.Unmarshal in a twentieth of the time that a process needs which has just started: encoding/json
-// prepares itself for every type that it meets, this only for those that it does not know (docs/benchmarks.md).
+// Unmarshal is json.Unmarshal, and quicker in a process that has just started: encoding/json prepares itself for every
+// type that it meets, before it reads a byte (docs/benchmarks.md).
 func Unmarshal(data []byte, into any) error {
 	if v := reflect.ValueOf(into); v.Kind() != reflect.Pointer || v.IsNil() || !valid(data) {
 		return json.Unmarshal(data, into)
