@@ -38,12 +38,13 @@ type everything struct {
 	Addr     netip.Addr        `json:"addr"`
 	Upper    upper             `json:"upper"`
 	Untagged string
-	Left     string                       `json:"-"`
-	Dash     string                       `json:"-,"`
-	Number   json.Number                  `json:"number"`
-	Given    []inner                      `json:"given"` // has an element before decoding
-	Runtime  struct{ Nested []inner }     `json:"runtimeConfig"`
-	Args     struct{ CNI map[string]any } `json:"args"`
+	Left     string `json:"-"`
+	//lint:ignore SA5008 the name is "-", as encoding/json has it
+	Dash    string                       `json:"-,"`
+	Number  json.Number                  `json:"number"`
+	Given   []inner                      `json:"given"` // has an element before decoding
+	Runtime struct{ Nested []inner }     `json:"runtimeConfig"`
+	Args    struct{ CNI map[string]any } `json:"args"`
 	embedded
 	Under `json:"under"`
 	Away  `json:"-"`
